@@ -1,0 +1,353 @@
+//! The kinds that k2d serves: for each its names, scope, verbs and columns as data, and a
+//! [`Strategy`] for what is particular to it.
+//!
+//! A kind knows the shape and the rules of its own objects and nothing else: not the store, not
+//! HTTP, not the engine. What needs to look at other objects (admission, allocation of addresses,
+//! references) belongs to the registry and the controllers.
+//!
+//! ```text
+//! kinds/<group>/<kind>.rs    kind()  names, scope, subresources, selectable fields
+//!                            impl Strategy: defaults, preparation, rules, rules of an update,
+//!                            warnings, columns
+//!                            tests
+//! ```
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::schema::field::Errors;
+use crate::schema::object::Object;
+
+/// Text that is part of the program for a built-in kind and owned for a custom one.
+pub type Text = Cow<'static, str>;
+
+/// Whether the objects of a kind live in a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One set of names in each namespace.
+    Namespaced,
+    /// One set of names for the cluster.
+    Cluster,
+}
+
+/// What `metadata.name` must look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameRule {
+    /// A DNS subdomain, at most 253 characters (most kinds).
+    Subdomain,
+    /// A DNS label, at most 63 characters (namespaces).
+    Label,
+    /// A DNS label as RFC 1035 has it: begins with a letter (services).
+    Label1035,
+    /// Anything that can stand in a path: not `.`, `..`, and without `/` and `%` (RBAC kinds).
+    PathSegment,
+    /// Not checked by the common rules; the kind does it.
+    Own,
+}
+
+/// The verbs that the main resource of a kind answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verbs {
+    /// create, delete, deletecollection, get, list, patch, update, watch.
+    All,
+    /// All but deletecollection (namespaces, services).
+    NoDeleteCollection,
+    /// create alone: a question that is answered and not stored (reviews).
+    CreateOnly,
+    /// get and list (componentstatuses, metrics).
+    ReadOnly,
+}
+
+impl Verbs {
+    /// The verbs by name, sorted, as discovery lists them.
+    #[must_use]
+    pub fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::All => &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+            Self::NoDeleteCollection => &["create", "delete", "get", "list", "patch", "update", "watch"],
+            Self::CreateOnly => &["create"],
+            Self::ReadOnly => &["get", "list"],
+        }
+    }
+}
+
+/// A part of a resource with an address of its own, such as `status` or `scale`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subresource {
+    /// Last segment of its path.
+    pub name: &'static str,
+    /// Verbs, sorted, as discovery lists them.
+    pub verbs: &'static [&'static str],
+    /// Group of the kind that is read and written there.
+    pub group: &'static str,
+    /// Version of that kind.
+    pub version: &'static str,
+    /// That kind; empty for the kind of the resource itself.
+    pub kind: &'static str,
+}
+
+/// `status` of the resource's own kind: get, patch, update.
+pub const STATUS: Subresource =
+    Subresource { name: "status", verbs: &["get", "patch", "update"], group: "", version: "", kind: "" };
+
+/// `scale` as autoscaling/v1 Scale: get, patch, update.
+pub const SCALE: Subresource = Subresource {
+    name: "scale",
+    verbs: &["get", "patch", "update"],
+    group: "autoscaling",
+    version: "v1",
+    kind: "Scale",
+};
+
+/// A column of the Table form (`metav1.TableColumnDefinition`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Heading.
+    pub name: Text,
+    /// OpenAPI type: `string`, `integer`, `number`, `boolean`, `date`.
+    pub kind: Text,
+    /// OpenAPI format: mostly empty; `name` on the column that names the object.
+    pub format: Text,
+    /// What the column shows.
+    pub description: Text,
+    /// 0 is always shown, above that only by `-o wide`.
+    pub priority: i32,
+}
+
+/// One kind in one version: what discovery says of it and how the registry treats it.
+pub struct Kind {
+    /// API group; empty for the core group.
+    pub group: Text,
+    /// Version within the group.
+    pub version: Text,
+    /// Kind, in upper camel case.
+    pub kind: Text,
+    /// Resource name in the plural, as in paths.
+    pub plural: Text,
+    /// Resource name in the singular.
+    pub singular: Text,
+    /// Names that kubectl accepts instead.
+    pub short_names: Vec<Text>,
+    /// Groups of resources such as `all`.
+    pub categories: Vec<Text>,
+    /// Namespaced or not.
+    pub scope: Scope,
+    /// Verbs of the main resource.
+    pub verbs: Verbs,
+    /// Parts with an address of their own.
+    pub subresources: Vec<Subresource>,
+    /// Fields, beside `metadata.name` and `metadata.namespace`, that a field selector may name.
+    pub selectable: Vec<Text>,
+    /// Rule for names.
+    pub names: NameRule,
+    /// What is particular to the kind.
+    pub strategy: Box<dyn Strategy>,
+}
+
+impl Kind {
+    /// A namespaced kind with all verbs, no subresource, no short name, and names that are DNS
+    /// subdomains; the singular is the kind in lower case.
+    #[must_use]
+    pub fn new(
+        group: impl Into<Text>,
+        version: impl Into<Text>,
+        kind: impl Into<Text>,
+        plural: impl Into<Text>,
+        strategy: impl Strategy + 'static,
+    ) -> Self {
+        let kind = kind.into();
+        Self {
+            group: group.into(),
+            version: version.into(),
+            plural: plural.into(),
+            singular: kind.to_lowercase().into(),
+            kind,
+            short_names: Vec::new(),
+            categories: Vec::new(),
+            scope: Scope::Namespaced,
+            verbs: Verbs::All,
+            subresources: Vec::new(),
+            selectable: Vec::new(),
+            names: NameRule::Subdomain,
+            strategy: Box::new(strategy),
+        }
+    }
+
+    /// Makes it a kind of the cluster.
+    #[must_use]
+    pub fn cluster(mut self) -> Self {
+        self.scope = Scope::Cluster;
+        self
+    }
+
+    /// Sets the short names.
+    #[must_use]
+    pub fn short(mut self, names: &[&'static str]) -> Self {
+        self.short_names = names.iter().map(|name| Text::from(*name)).collect();
+        self
+    }
+
+    /// Sets the categories.
+    #[must_use]
+    pub fn categories(mut self, names: &[&'static str]) -> Self {
+        self.categories = names.iter().map(|name| Text::from(*name)).collect();
+        self
+    }
+
+    /// Sets the verbs of the main resource.
+    #[must_use]
+    pub fn verbs(mut self, verbs: Verbs) -> Self {
+        self.verbs = verbs;
+        self
+    }
+
+    /// Sets the subresources.
+    #[must_use]
+    pub fn subresources(mut self, list: &[Subresource]) -> Self {
+        self.subresources = list.to_vec();
+        self
+    }
+
+    /// Sets the selectable fields.
+    #[must_use]
+    pub fn selectable(mut self, fields: &[&'static str]) -> Self {
+        self.selectable = fields.iter().map(|name| Text::from(*name)).collect();
+        self
+    }
+
+    /// Sets the rule for names.
+    #[must_use]
+    pub fn names(mut self, rule: NameRule) -> Self {
+        self.names = rule;
+        self
+    }
+
+    /// `v1` or `apps/v1`, as in `apiVersion`.
+    #[must_use]
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.to_string() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// Whether the kind has that subresource.
+    #[must_use]
+    pub fn subresource(&self, name: &str) -> Option<&Subresource> {
+        self.subresources.iter().find(|sub| sub.name == name)
+    }
+
+    /// Whether `status` is written by its own subresource.
+    #[must_use]
+    pub fn has_status(&self) -> bool {
+        self.subresource("status").is_some()
+    }
+
+    /// Whether the objects live in a namespace.
+    #[must_use]
+    pub fn is_namespaced(&self) -> bool {
+        self.scope == Scope::Namespaced
+    }
+}
+
+/// What is particular to a kind. Every method has the answer of a kind that is only stored.
+///
+/// The registry calls, in this order: on a create `default`, `prepare_create`, `validate`; on an
+/// update `default`, `prepare_update`, `validate`, `validate_update`; on an update of the status
+/// `default`, `prepare_status`, `validate_status`. `metadata` is checked by the registry before
+/// `validate`; `metadata.generation` and the isolation of `status` are the registry's work too.
+pub trait Strategy: Send + Sync {
+    /// Fills in what the client left out.
+    fn default(&self, _object: &mut Value) {}
+
+    /// Sets what the server decides on a create. A `status` that the client sent is already gone
+    /// where the kind has a status subresource.
+    fn prepare_create(&self, _object: &mut Value) {}
+
+    /// All rules that hold for an object by itself.
+    fn validate(&self, _object: &Value, _errors: &mut Errors) {}
+
+    /// Sets what the server decides on an update of the main resource. `status` is already the old
+    /// one where the kind has a status subresource.
+    fn prepare_update(&self, _object: &mut Value, _old: &Value) {}
+
+    /// The rules between the old object and the new one.
+    fn validate_update(&self, _object: &Value, _old: &Value, _errors: &mut Errors) {}
+
+    /// Sets what an update of the status may not change; by default all but `metadata` and `status`
+    /// is as it was.
+    fn prepare_status(&self, object: &mut Value, old: &Value) {
+        keep_all_but_status(object, old);
+    }
+
+    /// The rules of an update of the status.
+    fn validate_status(&self, _object: &Value, _old: &Value, _errors: &mut Errors) {}
+
+    /// Whether `metadata.generation` is kept: `None` for kinds without it, else whether the change
+    /// from `old` counts. By default a kind has no generation.
+    fn counts_generation(&self, _object: &Value, _old: &Value) -> Option<bool> {
+        None
+    }
+
+    /// Whether an update of a name that is not there creates it.
+    fn allows_create_on_update(&self) -> bool {
+        false
+    }
+
+    /// Whether an update without `metadata.resourceVersion` is taken.
+    fn allows_unconditional_update(&self) -> bool {
+        true
+    }
+
+    /// Sentences for `Warning:` headers of a create (`old` is `None`) or an update.
+    fn warnings(&self, _object: &Value, _old: Option<&Value>) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The value of a selectable field of this object, as a field selector compares it.
+    fn field(&self, object: &Value, name: &str) -> String {
+        field_text(object, name)
+    }
+
+    /// Columns of the Table form; empty means name and creation time.
+    fn columns(&self) -> Vec<Column> {
+        Vec::new()
+    }
+
+    /// The cells of one object, one for each column.
+    fn cells(&self, _object: &Value, _now: Timestamp) -> Vec<Value> {
+        Vec::new()
+    }
+}
+
+/// A kind that is stored as it comes.
+pub struct Stored;
+
+impl Strategy for Stored {}
+
+/// Puts back everything but `metadata` and `status`.
+pub fn keep_all_but_status(object: &mut Value, old: &Value) {
+    let (Some(new), Some(old)) = (object.as_object_mut(), old.as_object()) else { return };
+    new.retain(|key, _| matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status"));
+    for (key, value) in old {
+        if key != "metadata" && key != "status" {
+            new.insert(key.clone(), value.clone());
+        }
+    }
+}
+
+/// The value at a dotted path as text; empty where it is absent.
+#[must_use]
+pub fn field_text(object: &Value, path: &str) -> String {
+    let pointer = format!("/{}", path.replace('.', "/"));
+    match object.pointer(&pointer) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// Whether `spec` differs, the usual meaning of a change that counts as a generation.
+#[must_use]
+pub fn spec_changed(object: &Value, old: &Value) -> bool {
+    object.map("/spec") != old.map("/spec")
+}

@@ -1,0 +1,2 @@
+//! The program `k2d`.
+fn main() {}

@@ -1,0 +1,8 @@
+//! What a Kubernetes object may look like, as data and as pure functions over it.
+//!
+//! Everything here works on bytes and on [`serde_json::Value`]; nothing here performs input or
+//! output, knows of HTTP, of the store, of the engine or of a particular kind.
+
+pub mod field;
+pub mod object;
+pub mod status;
