@@ -6,3 +6,4 @@
 pub mod field;
 pub mod object;
 pub mod status;
+pub mod table;
