@@ -4,6 +4,9 @@
 //! output, knows of HTTP, of the store, of the engine or of a particular kind.
 
 pub mod field;
+pub mod json;
 pub mod object;
+pub mod quantity;
 pub mod status;
 pub mod table;
+pub mod time;
