@@ -9,6 +9,7 @@ pub mod duration;
 pub mod field;
 pub mod json;
 pub mod object;
+pub mod protobuf;
 pub mod quantity;
 pub mod status;
 pub mod table;
