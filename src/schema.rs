@@ -9,6 +9,7 @@ pub mod duration;
 pub mod field;
 pub mod json;
 pub mod object;
+pub mod openapi;
 pub mod protobuf;
 pub mod quantity;
 pub mod status;
