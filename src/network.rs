@@ -9,4 +9,6 @@
 //! dns         the name server of the pod network
 //! ```
 
+pub mod addresses;
 pub mod model;
+pub mod rules;

@@ -5,6 +5,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::addresses::Network;
+
 /// Everything that the packet rules and the name server depend on, at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
@@ -111,8 +113,8 @@ impl Endpoint {
 pub struct LoadBalancer {
     /// The addresses that lead to it (`status.loadBalancer.ingress`): those of the host.
     pub addresses: Vec<IpAddr>,
-    /// `spec.loadBalancerSourceRanges`, each as address and prefix length; empty means everyone.
-    pub source_ranges: Vec<(IpAddr, u8)>,
+    /// `spec.loadBalancerSourceRanges`, empty means everyone.
+    pub source_ranges: Vec<Network>,
 }
 
 /// A transport protocol of a service port.
