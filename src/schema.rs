@@ -9,3 +9,4 @@ pub mod names;
 pub mod object;
 pub mod selector;
 pub mod status;
+pub mod table;
