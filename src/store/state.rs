@@ -6,12 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::history::{Event, EventKind, History};
 use super::table::{Place, Table};
 use super::{Error, Expect, Key, Record, Write, disk};
-use crate::schema::object::Object;
 
 /// Revisions that are reserved by one write. After a kill the revision goes on above them.
 const RESERVE: u64 = 10_000;
@@ -120,7 +119,7 @@ impl<'c> State<'c> {
         let revision = self.revision + 1;
         if revision > self.bound {
             let bound = revision + RESERVE;
-            self.table.reserve(bound, false)?;
+            self.table.reserve(bound)?;
             self.bound = bound;
         }
         self.revision = revision;
@@ -138,14 +137,20 @@ impl<'c> State<'c> {
         disk::backup_from(self.table.conn, to)
     }
 
-    /// Says on disk that the store ends properly, so that the next start neither checks all pages nor
-    /// leaves revisions out. Where a status is lost by the end, the next start stands higher: what
-    /// was seen at the last revision is not what is there then.
+    /// Says on disk where the store ends. The statuses that are lost by it count as one more change
+    /// of their resources, so that nobody goes on from a state that is not there any more.
     pub(super) fn finish(&mut self) -> Result<(), Error> {
-        if self.bound == self.revision && self.volatile.is_empty() {
+        if self.bound == self.revision {
             return Ok(());
         }
-        self.table.reserve(self.revision + u64::from(!self.volatile.is_empty()), true)
+        let mut floors = self.history.lock().final_floors();
+        if !self.volatile.is_empty() {
+            self.revision += 1;
+        }
+        for key in self.volatile.keys() {
+            floors.lift(&key.resource, self.revision);
+        }
+        disk::finish(self.table.conn, self.revision, &floors)
     }
 
     fn transact(&mut self, commits: &[&[Write]]) -> Result<(Vec<Result<Vec<Record>, Error>>, Staged), Error> {
@@ -166,7 +171,7 @@ impl<'c> State<'c> {
         let mut bound = self.bound;
         if staged.revision + RESERVE / 4 > bound {
             bound = staged.revision + RESERVE;
-            self.table.reserve(bound, false)?;
+            self.table.reserve(bound)?;
         }
         self.table.commit()?;
         self.bound = bound;
@@ -282,6 +287,15 @@ impl<'c> State<'c> {
 
 /// `metadata.uid` of an object; empty where it has none.
 fn uid_of(record: &Record) -> String {
-    let value: Value = serde_json::from_slice(&record.head).unwrap_or_default();
-    value.uid().to_owned()
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Head {
+        metadata: Metadata,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Metadata {
+        uid: String,
+    }
+    serde_json::from_slice::<Head>(&record.head).unwrap_or_default().metadata.uid
 }
