@@ -49,6 +49,9 @@ struct Staged {
     volatile: Vec<(Key, Option<Volatile>)>,
 }
 
+/// What became of one logical commit.
+pub(super) type Outcome = Result<Vec<Record>, Error>;
+
 /// An object and its row.
 struct Current {
     place: Place,
@@ -84,12 +87,13 @@ impl<'c> State<'c> {
 
     /// Does all commits in one transaction. A commit that may not be done fails by itself; an error
     /// of the database means that none is done.
-    pub(super) fn commit(&mut self, commits: &[&[Write]]) -> Result<Vec<Result<Vec<Record>, Error>>, Error> {
-        let done = self.transact(commits);
+    pub(super) fn commit(&mut self, commits: &[&[Write]]) -> Result<Vec<Outcome>, Error> {
+        let mut staged = Staged { revision: self.revision, ..Staged::default() };
+        let done = self.transact(commits, &mut staged);
         if done.is_err() {
             self.table.rollback();
         }
-        let (results, staged) = done?;
+        let outcomes = done?;
         self.revision = staged.revision;
         for (key, volatile) in staged.volatile {
             match volatile {
@@ -100,7 +104,7 @@ impl<'c> State<'c> {
         if !staged.events.is_empty() {
             self.history.publish(staged.events);
         }
-        Ok(results)
+        Ok(outcomes)
     }
 
     /// Gives an object another status that is not written.
@@ -153,12 +157,11 @@ impl<'c> State<'c> {
         disk::finish(self.table.conn, self.revision, &floors)
     }
 
-    fn transact(&mut self, commits: &[&[Write]]) -> Result<(Vec<Result<Vec<Record>, Error>>, Staged), Error> {
+    fn transact(&mut self, commits: &[&[Write]], staged: &mut Staged) -> Result<Vec<Outcome>, Error> {
         self.table.begin()?;
-        let mut staged = Staged { revision: self.revision, ..Staged::default() };
-        let mut results = Vec::with_capacity(commits.len());
+        let mut outcomes = Vec::with_capacity(commits.len());
         for writes in commits {
-            results.push(match self.apply(writes, &mut staged) {
+            outcomes.push(match self.apply(writes, staged) {
                 Ok(records) => Ok(records),
                 Err(Failure::Refused(error)) => Err(error),
                 Err(Failure::Broken(error)) => return Err(error),
@@ -166,7 +169,7 @@ impl<'c> State<'c> {
         }
         if staged.events.is_empty() {
             self.table.rollback();
-            return Ok((results, staged));
+            return Ok(outcomes);
         }
         let mut bound = self.bound;
         if staged.revision + RESERVE / 4 > bound {
@@ -175,7 +178,7 @@ impl<'c> State<'c> {
         }
         self.table.commit()?;
         self.bound = bound;
-        Ok((results, staged))
+        Ok(outcomes)
     }
 
     /// Does one logical commit within the transaction, all of it or nothing.
@@ -265,8 +268,8 @@ impl<'c> State<'c> {
             None => self.volatile.get(key),
         };
         let revision = volatile.map_or(place.revision, |volatile| volatile.revision);
-        let staged = staged.events.iter().rev().find(|event| event.revision == revision);
-        let known = match staged {
+        let at = staged.events.binary_search_by_key(&revision, |event| event.revision).ok();
+        let known = match at.and_then(|at| staged.events.get(at)) {
             Some(event) => Some(event.record.clone()),
             None => self.history.lock().record(key, revision),
         };

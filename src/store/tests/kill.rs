@@ -50,9 +50,9 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+        let said = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut count = 0;
-        while let Some(line) = said.next() {
+        for line in said {
             let line = line.unwrap();
             let words: Vec<&str> = line.split(' ').collect();
             let [what, name, revision] = words[..] else { panic!("the child failed: {line}") };
