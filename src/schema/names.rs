@@ -238,8 +238,7 @@ pub fn qualified_name(text: &str) -> Faults {
 /// its whole, so that old annotations stay valid.
 #[must_use]
 pub fn annotation_key(text: &str) -> Faults {
-    let lowered = text.to_lowercase();
-    qualified_name(&lowered)
+    qualified_name(&text.to_lowercase())
 }
 
 /// A subdomain in which upper case is allowed (the words of content checks, in bytes).
