@@ -4,5 +4,7 @@
 //! output, knows of HTTP, of the store, of the engine or of a particular kind.
 
 pub mod field;
+pub mod names;
 pub mod object;
+pub mod selector;
 pub mod status;
