@@ -11,3 +11,4 @@ pub mod object;
 pub mod rules;
 pub mod selector;
 pub mod status;
+pub mod table;
