@@ -21,6 +21,7 @@ mod error;
 mod events;
 mod exec;
 mod images;
+mod lines;
 mod logs;
 mod networks;
 mod reference;

@@ -10,6 +10,7 @@ mod spec;
 mod system;
 mod volume;
 
+pub(in crate::engine) use container::whole_seconds;
 pub use container::{ContainerState, ContainerSummary, Filter, PortMapping, Protocol, RemoveOptions, WaitResult};
 pub use detail::{
     ConfigFacts, ContainerDetail, Endpoint, Health, HostFacts, MountPoint, Processes, StateDetail, Stats,
