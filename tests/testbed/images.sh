@@ -48,11 +48,11 @@ unpack() {
 # A root file system with busybox as its shell and tools.
 base() {
     local into=$1 applet
-    need_packages busybox-static
+    need busybox=busybox-static
     mkdir -p "$into/bin" "$into/etc" "$into/root" "$into/tmp" "$into/var/tmp" "$into/proc" "$into/sys" "$into/dev"
     chmod 1777 "$into/tmp" "$into/var/tmp"
-    cp /bin/busybox "$into/bin/busybox"
-    for applet in $(/bin/busybox --list); do [ -e "$into/bin/$applet" ] || ln -s busybox "$into/bin/$applet"; done
+    cp "$(command -v busybox)" "$into/bin/busybox"
+    for applet in $(busybox --list); do [ -e "$into/bin/$applet" ] || ln -s busybox "$into/bin/$applet"; done
     printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$into/etc/passwd"
     printf 'root:x:0:\nnogroup:x:65534:\n' >"$into/etc/group"
 }

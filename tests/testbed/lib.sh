@@ -28,18 +28,26 @@ need_root() {
     [ "$(id -u)" = 0 ] || fail "this needs root" "run it as: sudo $0 $*"
 }
 
-installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
-
-# need_packages NAME...: Debian or Ubuntu packages that must be installed.
-need_packages() {
-    local missing=() name
-    for name in "$@"; do installed "$name" || missing+=("$name"); done
+# need COMMAND=PACKAGE...: brings the Debian package (or Fedora's of the same purpose) of each command that is missing.
+need() {
+    local missing=() pair
+    for pair in "$@"; do have "${pair%%=*}" || missing+=("${pair#*=}"); done
     [ ${#missing[@]} -gt 0 ] || return 0
-    have apt-get || fail "missing: ${missing[*]}" "install them with this system's package manager"
     say "installing ${missing[*]}"
-    apt_update
-    apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$(log_of apt-install)" 2>&1 </dev/null \
-        || fail "apt-get install ${missing[*]} failed" "its words are in $(log_of apt-install)"
+    if have apt-get; then
+        apt_update
+        apt-get install -y -qq --no-install-recommends "${missing[@]}"
+    elif have dnf; then
+        # shellcheck disable=SC2046
+        dnf install -y -q $(fedora_names "${missing[@]}")
+    else
+        fail "neither apt-get nor dnf is here" "install by hand: ${missing[*]}"
+    fi >"$(log_of install)" 2>&1 </dev/null || fail "could not install ${missing[*]}" "what was said is in $(log_of install)"
+}
+
+fedora_names() {
+    printf '%s\n' "$@" | sed -e 's/^docker.io$/moby-engine/' -e 's/^iproute2$/iproute/' -e 's/^procps$/procps-ng/' \
+        -e 's/^iptables$/iptables-nft/' -e 's/^pkg-config$/pkgconf/'
 }
 
 # The package lists, fetched once a day at most.
