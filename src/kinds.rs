@@ -73,6 +73,17 @@ impl Verbs {
     }
 }
 
+/// What a delete does with the objects that name the deleted one as owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Propagation {
+    /// They are deleted after it.
+    Background,
+    /// They are deleted before it.
+    Foreground,
+    /// They stay.
+    Orphan,
+}
+
 /// A part of a resource with an address of its own, such as `status` or `scale`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subresource {
@@ -282,6 +293,13 @@ pub trait Strategy: Send + Sync {
     /// The rules of an update of the status.
     fn validate_status(&self, _object: &Value, _old: &Value, _errors: &mut Errors) {}
 
+    /// Sets what an update through another subresource of the same kind (`resize`,
+    /// `ephemeralcontainers`, `approval`, `finalize`) may not change. Not called for `status`.
+    fn prepare_subresource(&self, _subresource: &str, _object: &mut Value, _old: &Value) {}
+
+    /// The rules of an update through such a subresource.
+    fn validate_subresource(&self, _subresource: &str, _object: &Value, _old: &Value, _errors: &mut Errors) {}
+
     /// Whether `metadata.generation` is kept: `None` for kinds without it, else whether the change
     /// from `old` counts. By default a kind has no generation.
     fn counts_generation(&self, _object: &Value, _old: &Value) -> Option<bool> {
@@ -296,6 +314,28 @@ pub trait Strategy: Send + Sync {
     /// Whether an update without `metadata.resourceVersion` is taken.
     fn allows_unconditional_update(&self) -> bool {
         true
+    }
+
+    /// What happens to dependents where a delete does not say.
+    fn default_propagation(&self) -> Propagation {
+        Propagation::Background
+    }
+
+    /// For kinds that end gracefully (pods): the seconds between the request to delete and the end,
+    /// from what the client asked for (`None`: nothing) and the object. Other kinds say `None`.
+    fn grace(&self, _object: &Value, _requested: Option<i64>) -> Option<i64> {
+        None
+    }
+
+    /// Whether a delete answers with the object that is gone instead of a `Status`.
+    fn returns_deleted(&self) -> bool {
+        false
+    }
+
+    /// Fields that a write through `subresource` (empty: the main resource) cannot set, as FieldsV1
+    /// paths such as `["status"]`; nobody becomes their owner by such a write.
+    fn reset_fields(&self, _subresource: &str) -> &'static [&'static [&'static str]] {
+        &[]
     }
 
     /// Sentences for `Warning:` headers of a create (`old` is `None`) or an update.

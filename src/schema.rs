@@ -4,5 +4,9 @@
 //! output, knows of HTTP, of the store, of the engine or of a particular kind.
 
 pub mod field;
+pub mod merge;
+pub mod names;
 pub mod object;
+pub mod selector;
 pub mod status;
+pub mod table;

@@ -1,0 +1,8 @@
+//! The ways to change an object by a description of the change: JSON patch, merge patch, strategic
+//! merge patch and server-side apply, with the bookkeeping of who manages which field.
+//!
+//! Pure functions over [`serde_json::Value`] and the schema table. Defaults, validation, storage
+//! and the HTTP side of a patch belong to the callers.
+
+pub mod json_patch;
+pub mod merge_patch;

@@ -1,0 +1,242 @@
+//! The database file: how it is laid out, opened, brought up to date, set aside when it is damaged,
+//! and copied. It does not know revisions beyond the number that it keeps.
+
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+
+use super::{Error, Notice, StoreOptions};
+
+/// Marks a database as one of k2d ("k2d" and a zero, as SQLite's `application_id`).
+const APPLICATION: i64 = 0x6b32_6400;
+
+/// Brings the layout from each version to the next, in order; the first one makes it from nothing.
+const STEPS: &[&str] = &["
+    CREATE TABLE objects (
+        id INTEGER PRIMARY KEY,
+        resource TEXT NOT NULL,
+        path TEXT NOT NULL,
+        revision INTEGER NOT NULL,
+        head BLOB NOT NULL,
+        status BLOB
+    ) STRICT;
+    CREATE UNIQUE INDEX objects_path ON objects (resource, path);
+    CREATE TABLE meta (
+        name TEXT PRIMARY KEY,
+        value INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO meta VALUES ('revision', 1), ('clean', 1);
+"];
+
+/// Bytes of a page: three objects of 2 KB fit, where a page of 4 KiB would hold one.
+const PAGE: u32 = 8192;
+
+/// Pages in the write-ahead log after which they are written to their places (1 MiB).
+const CHECKPOINT: u32 = 128;
+
+/// An open database.
+pub(super) struct Disk {
+    /// The connection.
+    pub(super) conn: Connection,
+    /// A revision that no earlier one exceeds.
+    pub(super) revision: u64,
+    /// What happened to an earlier database.
+    pub(super) notice: Option<Notice>,
+    /// Kept until the connection is closed, so that no second k2d writes the same file.
+    pub(super) lock: Option<File>,
+}
+
+/// Opens the database at `path`, or one in memory.
+pub(super) fn open(path: Option<&Path>, options: &StoreOptions) -> Result<Disk, Error> {
+    let Some(path) = path else {
+        let (conn, revision) = prepare(Connection::open_in_memory()?, options, STEPS)?;
+        return Ok(Disk { conn, revision, notice: None, lock: None });
+    };
+    let lock = Some(lock(path)?);
+    match open_file(path, options, STEPS) {
+        Ok((conn, revision)) => Ok(Disk { conn, revision, notice: None, lock }),
+        Err(Error::Damaged(reason)) => {
+            let least = last_words(path);
+            let moved_to = set_aside(path)?;
+            let (conn, fresh) = open_file(path, options, STEPS)?;
+            let revision = least.max(fresh);
+            conn.execute("UPDATE meta SET value = ?1 WHERE name = 'revision'", [revision.cast_signed()])?;
+            Ok(Disk { conn, revision, notice: Some(Notice::SetAside { moved_to, reason }), lock })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Copies the database at `from`, which may be in use, to the new file `to` (mode 0600).
+pub(super) fn backup(from: &Path, to: &Path) -> Result<(), Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(from, flags)?;
+    check(&conn, STEPS)?;
+    backup_from(&conn, to)
+}
+
+/// Copies what the connection sees to the new file `to` (mode 0600).
+pub(super) fn backup_from(conn: &Connection, to: &Path) -> Result<(), Error> {
+    let name = to.to_str().ok_or_else(|| Error::Io(format!("{}: not a name in UTF-8", to.display())))?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(|e| io(to, &e))?;
+    let copied = conn.execute("VACUUM INTO ?1", [name]).map_err(Error::from);
+    let copied = copied.and_then(|_| file.sync_all().map_err(|e| io(to, &e)));
+    if copied.is_err() {
+        let _ = std::fs::remove_file(to);
+    }
+    copied
+}
+
+/// Writes the log to its place and closes the file.
+pub(super) fn close(conn: Connection) -> Result<(), Error> {
+    let checkpoint = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(Error::from);
+    let closed = conn.close().map_err(|(_, error)| Error::from(error));
+    checkpoint.and(closed)
+}
+
+fn lock(path: &Path) -> Result<File, Error> {
+    let place = beside(path, "-lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&place);
+    let file = file.map_err(|e| io(&place, &e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse),
+        Err(TryLockError::Error(error)) => Err(io(&place, &error)),
+    }
+}
+
+fn open_file(path: &Path, options: &StoreOptions, steps: &[&str]) -> Result<(Connection, u64), Error> {
+    // The log and its index get the mode of the database file.
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(|e| io(path, &e))?;
+        }
+        Err(error) => return Err(io(path, &error)),
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    prepare(Connection::open_with_flags(path, flags)?, options, steps)
+}
+
+/// Checks, brings up to date and tunes what was opened; gives it with the revision that it holds.
+fn prepare(mut conn: Connection, options: &StoreOptions, steps: &[&str]) -> Result<(Connection, u64), Error> {
+    let version = check(&conn, steps)?;
+    conn.pragma_update(None, "page_size", PAGE)?;
+    conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    conn.pragma_update(None, "cache_size", -i64::from(options.cache_kib))?;
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    conn.pragma_update(None, "mmap_size", 0)?;
+    conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "journal_size_limit", 2 * PAGE * CHECKPOINT)?;
+    conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
+    if let Some(limit) = options.max_bytes {
+        let pages = limit / u64::from(PAGE);
+        conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
+    }
+    migrate(&mut conn, version, steps)?;
+    let revision = conn.query_row("SELECT value FROM meta WHERE name = 'revision'", [], |row| row.get::<_, i64>(0))?;
+    Ok((conn, revision.cast_unsigned()))
+}
+
+/// The version of the layout, 0 for an empty file; or why it cannot be used.
+fn check(conn: &Connection, steps: &[&str]) -> Result<usize, Error> {
+    let number = |pragma: &str| conn.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0));
+    let (application, version) = (number("application_id")?, number("user_version")?);
+    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application == 0 && version == 0 && tables == 0 {
+        return Ok(0);
+    }
+    if application != APPLICATION {
+        return Err(Error::Foreign);
+    }
+    let known = steps.len();
+    let version = usize::try_from(version).unwrap_or(usize::MAX);
+    if version > known {
+        return Err(Error::Newer { found: version, known });
+    }
+    let clean: Option<i64> = match version {
+        0 => None,
+        _ => conn.query_row("SELECT value FROM meta WHERE name = 'clean'", [], |row| row.get(0)).optional()?,
+    };
+    if clean != Some(1) {
+        let verdict: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if verdict != "ok" {
+            return Err(Error::Damaged(verdict));
+        }
+    }
+    Ok(version)
+}
+
+fn migrate(conn: &mut Connection, version: usize, steps: &[&str]) -> Result<(), Error> {
+    let missing = steps.get(version..).unwrap_or_default();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let change = conn.transaction()?;
+    for step in missing {
+        change.execute_batch(step)?;
+    }
+    change.pragma_update(None, "application_id", APPLICATION)?;
+    change.execute_batch(&format!("PRAGMA user_version = {}", steps.len()))?;
+    change.commit()?;
+    Ok(())
+}
+
+/// The revision that a damaged database still tells, or else one that it cannot have reached: the
+/// seconds since 1970, as no store made a change each second from then on.
+fn last_words(path: &Path) -> u64 {
+    let told = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).and_then(|conn| {
+        conn.query_row("SELECT value FROM meta WHERE name = 'revision'", [], |row| row.get::<_, i64>(0))
+    });
+    told.unwrap_or_else(|_| Timestamp::now().as_second()).cast_unsigned()
+}
+
+/// Moves a database and its log to a name that is free.
+fn set_aside(path: &Path) -> Result<PathBuf, Error> {
+    let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let mut to = beside(path, &format!(".damaged-{time}"));
+    for number in 2.. {
+        if !to.exists() {
+            break;
+        }
+        to = beside(path, &format!(".damaged-{time}-{number}"));
+    }
+    // The log goes first: without it the file is as it was before, with a foreign one it is not.
+    for part in ["-wal", "-shm", ""] {
+        match std::fs::rename(beside(path, part), beside(&to, part)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(io(path, &error)),
+        }
+    }
+    Ok(to)
+}
+
+/// The path with something appended to its last name.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn io(path: &Path, error: &std::io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::StorageFull => Error::Full,
+        _ => Error::Io(format!("{}: {error}", path.display())),
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
+            _ => Self::Io(error.to_string()),
+        }
+    }
+}
