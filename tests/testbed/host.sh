@@ -81,11 +81,11 @@ up() {
 }
 
 down() {
-    need_root "$@"
+    need_root down
     local left
     if docker_answers >/dev/null 2>&1; then
         left=$(docker -H "unix://$DOCKER" ps -aq)
-        [ -z "$left" ] || docker -H "unix://$DOCKER" rm -f $left >/dev/null 2>&1 || true
+        [ -z "$left" ] || xargs -r docker -H "unix://$DOCKER" rm -f <<<"$left" >/dev/null 2>&1 || true
     fi
     [ ! -S "$PODMAN" ] || timeout 30 podman --remote --url "unix://$PODMAN" rm -af -t 0 >/dev/null 2>&1 || true
     end "$STATE/docker.pid"

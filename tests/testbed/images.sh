@@ -34,6 +34,7 @@ unpack() {
     chown _apt "$debs" 2>/dev/null || true
     libraries=$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances \
         "$@" | grep -E '^[a-z]' | grep -E '^lib' | grep -vE '^lib(perl|pam|selinux|semanage|sepol|audit|apt)|-perl$' | sort -u)
+    # shellcheck disable=SC2086 # one package name a word
     (cd "$debs" && apt-get download -qq "$@" $libraries zlib1g libc6 >"$(log_of apt-download)" 2>&1) \
         || fail "apt-get download failed" "see $(log_of apt-download)"
     mkdir -p "$into/usr/bin" "$into/usr/sbin" "$into/usr/lib" "$into/usr/lib64"
@@ -101,11 +102,11 @@ import() {
 
 present() { engine image inspect "$1" >/dev/null 2>&1; }
 bring() {
-    local kind=$1 names=$2 name missing=; shift 2
-    for name in $names; do present "$name" || missing=yes; done
-    [ -n "$missing" ] || return 0
+    local kind=$1 names=$2 name incomplete=; shift 2
+    for name in $names; do present "$name" || incomplete=yes; done
+    [ -n "$incomplete" ] || return 0
     if [ $pull = yes ] && present_or_pulled "${names%% *}"; then return 0; fi
-    have apt-get && have dpkg-deb || fail "no registry can be reached and ${names%% *} cannot be built without Debian's packages" "pull or load it by hand: docker load <FILE"
+    { have apt-get && have dpkg-deb; } || fail "no registry can be reached and ${names%% *} cannot be built without Debian's packages" "pull or load it by hand: docker load <FILE"
     once "image-$kind" "root_of_$kind" || fail "cannot build ${names%% *}"
     say "importing ${names}"
     import "$names" "image-$kind" "$@"

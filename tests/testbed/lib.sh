@@ -1,10 +1,12 @@
+# shellcheck shell=bash
 # Shared by the scripts of this folder; source it. Brings what a test or `make run` needs and says what it does.
 # Everything here may be called again at any time: what is present costs nothing.
 
 set -euo pipefail
+# shellcheck disable=SC2034 # those who source this use it
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # Downloads, images and folders that are the same for every run.
-CACHE=${K2D_CACHE:-/var/cache/k2d-test}
+if [ "$(id -u)" = 0 ]; then CACHE=${K2D_CACHE:-/var/cache/k2d-test}; else CACHE=${K2D_CACHE:-$ROOT/.cache}; fi
 export DEBIAN_FRONTEND=noninteractive
 
 if [ -t 2 ]; then BOLD=$'\033[1m' PLAIN=$'\033[0m'; else BOLD='' PLAIN=''; fi
