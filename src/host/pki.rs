@@ -74,26 +74,23 @@ pub enum Error {
     Watch(std::io::Error),
 }
 
-/// The certificates of one k2d.
-pub struct Pki {
-    folder: PathBuf,
+/// The folder of certificates with its authority.
+pub struct Folder {
+    path: PathBuf,
     authority: Authority,
-    server: Arc<ServerCertificate>,
 }
 
-impl Pki {
-    /// Opens the folder `<data>/pki`, or makes it, with the authority. The server's certificate is
-    /// brought up to date for these names.
+impl Folder {
+    /// Opens the folder `<data>/pki`, or makes it, with the authority.
     ///
     /// # Errors
     /// The folder cannot be used, or the authority's files are broken.
-    pub fn open(data_dir: &Path, names: &Names, now: SystemTime) -> Result<Self, Error> {
+    pub fn open(data_dir: &Path, now: SystemTime) -> Result<Self, Error> {
         files::private_dir(data_dir)?;
-        let folder = folder(data_dir);
-        files::private_dir(&folder)?;
-        let authority = Authority::open(&folder, now)?;
-        let server = Arc::new(ServerCertificate::open(folder.join("server.pem"), &authority, names, now)?);
-        Ok(Self { folder, authority, server })
+        let path = folder(data_dir);
+        files::private_dir(&path)?;
+        let authority = Authority::open(&path, now)?;
+        Ok(Self { path, authority })
     }
 
     /// The authority.
@@ -102,19 +99,12 @@ impl Pki {
         &self.authority
     }
 
-    /// The server's certificate.
-    #[must_use]
-    pub fn server(&self) -> &Arc<ServerCertificate> {
-        &self.server
-    }
-
     /// The administrator's key and certificate, made anew when a third of its life or less is left.
     ///
     /// # Errors
     /// The file cannot be read or written.
     pub fn admin(&self, now: SystemTime) -> Result<Pair, Error> {
-        let path = self.folder.join("admin.pem");
-        if let Some(pair) = Pair::read(&path)?
+        if let Some(pair) = Pair::read(&self.admin_path())?
             && pair.facts.due(&self.authority, &Names::default(), now).is_none()
         {
             return Ok(pair);
@@ -129,14 +119,76 @@ impl Pki {
     pub fn renew_admin(&self, now: SystemTime) -> Result<Pair, Error> {
         let subject = Subject { name: ADMIN_NAME.into(), groups: vec![ADMIN_GROUP.into()] };
         let pair = self.authority.issue(&subject, &Names::default(), &[Usage::ClientAuth], LEAF_LIFE, now)?;
-        files::write_private(&self.folder.join("admin.pem"), pair.text().as_bytes())?;
+        files::write_private(&self.admin_path(), pair.text().as_bytes())?;
         Ok(pair)
+    }
+
+    /// What the server's certificate in the folder says; `None` if there is none that can be used.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read.
+    pub fn server_facts(&self) -> Result<Option<Facts>, Error> {
+        Ok(Pair::read(&self.server_path())?.map(|pair| pair.facts))
+    }
+
+    /// Makes the server's certificate in the folder anew, whatever its age. A server that runs shows
+    /// it after [`ServerCertificate::reload`].
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn renew_server(&self, names: &Names, now: SystemTime) -> Result<Facts, Error> {
+        server::write_new(&self.server_path(), &self.authority, names, now).map(|pair| pair.facts)
     }
 
     /// Path of the key that signs tokens of service accounts.
     #[must_use]
     pub fn token_key(&self) -> PathBuf {
-        self.folder.join("sa.key")
+        self.path.join("sa.key")
+    }
+
+    fn admin_path(&self) -> PathBuf {
+        self.path.join("admin.pem")
+    }
+
+    fn server_path(&self) -> PathBuf {
+        self.path.join("server.pem")
+    }
+}
+
+/// The certificates of a server that runs.
+pub struct Pki {
+    folder: Folder,
+    server: Arc<ServerCertificate>,
+}
+
+impl Pki {
+    /// Opens the folder `<data>/pki`, or makes it, and brings the server's certificate up to date for
+    /// these names.
+    ///
+    /// # Errors
+    /// As [`Folder::open`].
+    pub fn open(data_dir: &Path, names: &Names, now: SystemTime) -> Result<Self, Error> {
+        let folder = Folder::open(data_dir, now)?;
+        let server = ServerCertificate::open(folder.server_path(), &folder.authority, names, now)?;
+        Ok(Self { folder, server: Arc::new(server) })
+    }
+
+    /// The folder with the authority and the administrator.
+    #[must_use]
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// The authority.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.folder.authority
+    }
+
+    /// The server's certificate.
+    #[must_use]
+    pub fn server(&self) -> &Arc<ServerCertificate> {
+        &self.server
     }
 }
 

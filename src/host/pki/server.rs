@@ -2,7 +2,7 @@
 //! settings that go with it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
@@ -26,19 +26,19 @@ pub struct ServerCertificate {
 
 impl ServerCertificate {
     pub(super) fn open(path: PathBuf, authority: &Authority, names: &Names, now: SystemTime) -> Result<Self, Error> {
-        let stored = Pair::read(&path)?;
-        let due = stored.as_ref().map_or(Some(Due::Missing), |pair| pair.facts.due(authority, names, now));
-        let pair = match (stored, due) {
-            (Some(pair), None) => pair,
-            (_, due) => {
-                let pair = issue(authority, names, now)?;
-                files::write_private(&path, pair.text().as_bytes())?;
-                tracing::info!("made the server's certificate: {}", due.unwrap_or(Due::Missing));
-                pair
-            }
-        };
+        let pair = current(&path, authority, names, now)?;
         let current = (Arc::new(certified(&pair)?), pair.facts);
         Ok(Self { path, current: RwLock::new(current) })
+    }
+
+    /// Reads the file again, which somebody may have changed, and shows what it holds to all that
+    /// connect from now on; makes it anew if it is due.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub fn reload(&self, authority: &Authority, names: &Names, now: SystemTime) -> Result<(), Error> {
+        let pair = current(&self.path, authority, names, now)?;
+        self.show(pair)
     }
 
     /// Makes the certificate anew if it is due, and shows it to all that connect from now on.
@@ -50,11 +50,16 @@ impl ServerCertificate {
     pub fn renew(&self, authority: &Authority, names: &Names, now: SystemTime) -> Result<Option<Due>, Error> {
         let Some(due) = self.facts().due(authority, names, now) else { return Ok(None) };
         let pair = issue(authority, names, now)?;
-        let key = Arc::new(certified(&pair)?);
         let text = pair.text();
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = (key, pair.facts);
+        self.show(pair)?;
         files::write_private(&self.path, text.as_bytes())?;
         Ok(Some(due))
+    }
+
+    fn show(&self, pair: Pair) -> Result<(), Error> {
+        let key = Arc::new(certified(&pair)?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = (key, pair.facts);
+        Ok(())
     }
 
     /// What the present certificate says.
@@ -74,6 +79,27 @@ impl ResolvesServerCert for ServerCertificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.current.read().unwrap_or_else(PoisonError::into_inner).0.clone())
     }
+}
+
+/// The pair in the file, or a new one in its place where it is due.
+fn current(path: &Path, authority: &Authority, names: &Names, now: SystemTime) -> Result<Pair, Error> {
+    let due = match Pair::read(path)? {
+        Some(pair) => match pair.facts.due(authority, names, now) {
+            None => return Ok(pair),
+            Some(due) => due,
+        },
+        None => Due::Missing,
+    };
+    let pair = write_new(path, authority, names, now)?;
+    tracing::info!("made the server's certificate: {due}");
+    Ok(pair)
+}
+
+/// Makes a pair and writes it.
+pub(super) fn write_new(path: &Path, authority: &Authority, names: &Names, now: SystemTime) -> Result<Pair, Error> {
+    let pair = issue(authority, names, now)?;
+    files::write_private(path, pair.text().as_bytes())?;
+    Ok(pair)
 }
 
 fn issue(authority: &Authority, names: &Names, now: SystemTime) -> Result<Pair, Error> {

@@ -133,6 +133,16 @@ fn certificate_is_swapped_under_a_running_server() {
 }
 
 #[test]
+fn certificate_that_was_renewed_beside_the_server_is_shown_after_a_reload() {
+    let dir = Dir::new();
+    let pki = open(&dir);
+    let new = Folder::open(&dir.0, now()).unwrap().renew_server(&names(&["192.0.2.7"]), now()).unwrap();
+    assert_ne!(pki.server().facts(), new);
+    pki.server().reload(pki.authority(), &names(&["192.0.2.7"]), now()).unwrap();
+    assert_eq!(pki.server().facts(), new);
+}
+
+#[test]
 fn certificate_is_due_for_names_age_and_clock() {
     let dir = Dir::new();
     let pki = open(&dir);
@@ -183,13 +193,13 @@ fn administrator_is_known_and_stays_the_same_until_due() {
     let dir = Dir::new();
     let pki = open(&dir);
     let (_, clients) = settings(&pki);
-    let admin = pki.admin(now()).unwrap();
+    let admin = pki.folder().admin(now()).unwrap();
     let identity = clients.identify(std::slice::from_ref(&admin.certificate), unix(now())).unwrap();
     assert_eq!(identity.subject.name, "kubernetes-admin");
     assert_eq!(identity.subject.groups, ["system:masters"]);
     assert!(identity.credential_id.starts_with("X509SHA256=") && identity.credential_id.len() == 11 + 64);
-    assert_eq!(pki.admin(now() + 243 * DAY).unwrap().certificate, admin.certificate);
-    assert_ne!(pki.admin(now() + 244 * DAY).unwrap().certificate, admin.certificate);
+    assert_eq!(pki.folder().admin(now() + 243 * DAY).unwrap().certificate, admin.certificate);
+    assert_ne!(pki.folder().admin(now() + 244 * DAY).unwrap().certificate, admin.certificate);
 }
 
 #[test]
@@ -197,9 +207,9 @@ fn strange_and_expired_clients_reach_the_server_and_are_nobody() {
     let (dir, other) = (Dir::new(), Dir::new());
     let now = SystemTime::now();
     let pki = Pki::open(&dir.0, &names(&["192.0.2.7"]), now).unwrap();
-    let stranger = Pki::open(&other.0, &names(&[]), now).unwrap().admin(now).unwrap();
+    let stranger = Pki::open(&other.0, &names(&[]), now).unwrap().folder().admin(now).unwrap();
     let (server, clients) = settings(&pki);
-    let known = pki.admin(now).unwrap();
+    let known = pki.folder().admin(now).unwrap();
     for (pair, later, welcome) in
         [(&known, now, true), (&known, now + 366 * DAY, false), (&known, now - DAY, false), (&stranger, now, false)]
     {
@@ -280,7 +290,7 @@ fn request_is_signed_with_all_its_groups_and_for_its_usages_alone() {
     let (_, clients) = settings(&pki);
     let identity = clients.identify(std::slice::from_ref(&certificate), unix(now() + 6 * DAY)).unwrap();
     assert_eq!(identity.subject, Subject { name: "jane".into(), groups: vec!["writers".into(), "readers".into()] });
-    assert!(clients.identify(&[certificate.clone()], unix(now() + 8 * DAY)).is_err());
+    assert!(clients.identify(std::slice::from_ref(&certificate), unix(now() + 8 * DAY)).is_err());
 
     let facts = Facts::of(&certificate).unwrap();
     assert!(facts.names.dns.contains("dev.example") && facts.names.ips.len() == 1);
@@ -326,7 +336,7 @@ fn kubeconfig_holds_what_a_client_needs() {
     let dir = Dir::new();
     let at = SystemTime::now();
     let pki = Pki::open(&dir.0, &names(&["192.0.2.7"]), at).unwrap();
-    let admin = pki.admin(at).unwrap();
+    let admin = pki.folder().admin(at).unwrap();
     let text = crate::host::kubeconfig::render("k2d", ADMIN_NAME, "https://gw-7:6443", pki.authority().pem(), &admin);
     let config: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
     assert_eq!(config["current-context"], config["contexts"][0]["name"]);
