@@ -5,16 +5,12 @@
 
 pub mod duration;
 pub mod field;
-pub mod merge;
-pub mod names;
-pub mod object;
-pub mod selector;
 pub mod json;
-pub mod object;
-pub mod quantity;
+pub mod merge;
 pub mod meta;
 pub mod names;
 pub mod object;
+pub mod quantity;
 pub mod rules;
 pub mod selector;
 pub mod status;

@@ -99,8 +99,9 @@ impl Server {
         stream.set_nodelay(true)?;
         let acceptor = TlsAcceptor::from(Arc::clone(&self.tls));
         let stream = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await??;
-        let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-        let peer = Peer { certificate: certificate.map(|der| Arc::from(der.as_ref())) };
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let certificates = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
+        let peer = Peer { certificates };
         let service = service_fn(move |request| {
             let (api, peer) = (self.api.clone(), peer.clone());
             async move { Ok::<_, std::convert::Infallible>(api.handle(request, peer).await) }

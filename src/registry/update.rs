@@ -101,7 +101,7 @@ impl Registry {
         preconditions(target, &object, old)?;
         warnings.extend(meta::dedup_owners(&mut object));
         if !managed {
-            fields::updated(kind, part, old, &mut object, options, at)?;
+            fields::updated(kind, part, old, &mut object, options, at);
         }
 
         meta::keep(&mut object, old);
