@@ -3,6 +3,9 @@
 //! Everything here works on bytes and on [`serde_json::Value`]; nothing here performs input or
 //! output, knows of HTTP, of the store, of the engine or of a particular kind.
 
+pub mod age;
+pub mod canonical;
+pub mod decode;
 pub mod duration;
 pub mod field;
 pub mod json;
@@ -16,3 +19,4 @@ pub mod selector;
 pub mod status;
 pub mod table;
 pub mod time;
+pub mod yaml;
