@@ -4,5 +4,6 @@
 //! Pure functions over [`serde_json::Value`] and the schema table. Defaults, validation, storage
 //! and the HTTP side of a patch belong to the callers.
 
+pub mod fields;
 pub mod json_patch;
 pub mod merge_patch;
