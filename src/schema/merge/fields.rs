@@ -234,6 +234,15 @@ impl<'a> Set<'a> {
         Self { nodes }
     }
 
+    /// The same set with no borrowed part.
+    #[must_use]
+    pub fn into_owned<'b>(self) -> Set<'b> {
+        let own = |(element, node): (Element<'a>, Node<'a>)| {
+            (element.into_owned(), Node { member: node.member, children: node.children.into_owned() })
+        };
+        Set { nodes: self.nodes.into_iter().map(own).collect() }
+    }
+
     /// The paths of all members as text, the members of a level before those below them.
     #[must_use]
     pub fn paths(&self) -> Vec<String> {
@@ -288,6 +297,19 @@ impl<'a> Set<'a> {
 }
 
 impl<'a> Element<'a> {
+    fn into_owned<'b>(self) -> Element<'b> {
+        match self {
+            Self::Field(name) => Element::Field(Cow::Owned(name.into_owned())),
+            Self::Key(fields) => {
+                let own =
+                    |(name, value): (Cow<'a, str>, Datum<'a>)| (Cow::Owned(name.into_owned()), value.into_owned());
+                Element::Key(fields.into_iter().map(own).collect())
+            }
+            Self::Value(value) => Element::Value(value.into_owned()),
+            Self::Index(index) => Element::Index(index),
+        }
+    }
+
     fn key(&self) -> String {
         match self {
             Self::Field(name) => format!("f:{name}"),
@@ -333,6 +355,12 @@ impl fmt::Display for Element<'_> {
             Self::Value(value) => write!(f, "[={}]", value.0),
             Self::Index(index) => write!(f, "[{index}]"),
         }
+    }
+}
+
+impl Datum<'_> {
+    fn into_owned<'b>(self) -> Datum<'b> {
+        Datum(Cow::Owned(self.0.into_owned()))
     }
 }
 
