@@ -10,5 +10,6 @@
 //! ```
 
 pub mod addresses;
+pub mod apply;
 pub mod model;
 pub mod rules;

@@ -198,7 +198,7 @@ impl Store {
         let thread = Builder::new().name("store".into()).stack_size(512 * 1024).spawn(move || {
             match disk::open(path.as_deref(), &options) {
                 Ok(mut disk) => {
-                    events.start(disk.revision);
+                    events.start(disk.revision, std::mem::take(&mut disk.floors));
                     let _ = ready.send(Ok(disk.notice.take()));
                     worker::run(disk, &inbox, &events);
                 }

@@ -79,8 +79,9 @@ pub struct Settings {
     /// The interface of the pod network on the host. Where it is known, node ports answer on
     /// 127.0.0.1 too; the interface's `route_localnet` must then be set, see [`super::apply`].
     pub bridge: Option<String>,
-    /// Traffic between two pods passes through the kernel's IP layer (br_netfilter), so pods see
-    /// each other's addresses through services; else they see the gateway's.
+    /// Traffic between two pods passes through the kernel's packet filter (br_netfilter, which
+    /// Docker loads), so that pods see each other's addresses through services; else they see the
+    /// gateway's. [`super::apply::Applier::recheck`] finds it out.
     pub bridge_filtered: bool,
 }
 

@@ -7,15 +7,16 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params};
 
+use super::history::Floors;
 use super::{Error, Notice, StoreOptions};
 
 /// Marks a database as one of k2d ("k2d" and a zero, as SQLite's `application_id`).
 const APPLICATION: i64 = 0x6b32_6400;
 
 /// Brings the layout from each version to the next, in order; the first one makes it from nothing.
-const STEPS: &[&str] = &["
+pub(super) const STEPS: &[&str] = &["
     CREATE TABLE objects (
         id INTEGER PRIMARY KEY,
         resource TEXT NOT NULL,
@@ -26,10 +27,15 @@ const STEPS: &[&str] = &["
     ) STRICT;
     CREATE UNIQUE INDEX objects_path ON objects (resource, path);
     CREATE TABLE meta (
-        name TEXT PRIMARY KEY,
-        value INTEGER NOT NULL
+        revision INTEGER NOT NULL,
+        clean INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO meta VALUES (1, 1);
+    CREATE TABLE floors (
+        resource TEXT PRIMARY KEY,
+        revision INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
-    INSERT INTO meta VALUES ('revision', 1), ('clean', 1);
+    INSERT INTO floors VALUES ('', 1);
 "];
 
 /// Bytes of a page: three objects of 2 KB fit, where a page of 4 KiB would hold one.
@@ -38,12 +44,17 @@ const PAGE: u32 = 8192;
 /// Pages in the write-ahead log after which they are written to their places (1 MiB).
 const CHECKPOINT: u32 = 128;
 
+/// Empty pages that are not worth the work of giving them back (1 MiB).
+const SPARE: i64 = 128;
+
 /// An open database.
 pub(super) struct Disk {
     /// The connection.
     pub(super) conn: Connection,
     /// A revision that no earlier one exceeds.
     pub(super) revision: u64,
+    /// From where the changes of each resource are known.
+    pub(super) floors: Floors,
     /// What happened to an earlier database.
     pub(super) notice: Option<Notice>,
     /// Kept until the connection is closed, so that no second k2d writes the same file.
@@ -53,22 +64,21 @@ pub(super) struct Disk {
 /// Opens the database at `path`, or one in memory.
 pub(super) fn open(path: Option<&Path>, options: &StoreOptions) -> Result<Disk, Error> {
     let Some(path) = path else {
-        let (conn, revision) = prepare(Connection::open_in_memory()?, options, STEPS)?;
-        return Ok(Disk { conn, revision, notice: None, lock: None });
+        return prepare(Connection::open_in_memory()?, options, STEPS);
     };
     let lock = Some(lock(path)?);
-    match open_file(path, options, STEPS) {
-        Ok((conn, revision)) => Ok(Disk { conn, revision, notice: None, lock }),
+    let disk = match open_file(path, options, STEPS) {
         Err(Error::Damaged(reason)) => {
-            let least = last_words(path);
+            let revision = last_words(path);
             let moved_to = set_aside(path)?;
-            let (conn, fresh) = open_file(path, options, STEPS)?;
-            let revision = least.max(fresh);
-            conn.execute("UPDATE meta SET value = ?1 WHERE name = 'revision'", [revision.cast_signed()])?;
-            Ok(Disk { conn, revision, notice: Some(Notice::SetAside { moved_to, reason }), lock })
+            let disk = open_file(path, options, STEPS)?;
+            disk.conn.execute("UPDATE meta SET revision = ?1", [revision.cast_signed()])?;
+            let notice = Some(Notice::SetAside { moved_to, reason });
+            Disk { revision, floors: Floors::at(revision), notice, ..disk }
         }
-        Err(error) => Err(error),
-    }
+        opened => opened?,
+    };
+    Ok(Disk { lock, ..disk })
 }
 
 /// Copies the database at `from`, which may be in use, to the new file `to` (mode 0600).
@@ -91,8 +101,16 @@ pub(super) fn backup_from(conn: &Connection, to: &Path) -> Result<(), Error> {
     copied
 }
 
-/// Writes the log to its place and closes the file.
+/// Gives back room if much of it is empty, writes the log to its place and closes the file.
 pub(super) fn close(conn: Connection) -> Result<(), Error> {
+    let number = |pragma: &str| conn.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0));
+    let (free, pages) = (number("freelist_count")?, number("page_count")?);
+    if free >= SPARE && free * 4 > pages {
+        // A row for each page.
+        let mut vacuum = conn.prepare("PRAGMA incremental_vacuum")?;
+        let mut steps = vacuum.query([])?;
+        while steps.next()?.is_some() {}
+    }
     let checkpoint = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(Error::from);
     let closed = conn.close().map_err(|(_, error)| Error::from(error));
     checkpoint.and(closed)
@@ -109,7 +127,8 @@ fn lock(path: &Path) -> Result<File, Error> {
     }
 }
 
-fn open_file(path: &Path, options: &StoreOptions, steps: &[&str]) -> Result<(Connection, u64), Error> {
+/// Opens a database file; `steps` are the layouts that are known.
+pub(super) fn open_file(path: &Path, options: &StoreOptions, steps: &[&str]) -> Result<Disk, Error> {
     // The log and its index get the mode of the database file.
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => {}
@@ -123,10 +142,12 @@ fn open_file(path: &Path, options: &StoreOptions, steps: &[&str]) -> Result<(Con
 }
 
 /// Checks, brings up to date and tunes what was opened; gives it with the revision that it holds.
-fn prepare(mut conn: Connection, options: &StoreOptions, steps: &[&str]) -> Result<(Connection, u64), Error> {
+fn prepare(mut conn: Connection, options: &StoreOptions, steps: &[&str]) -> Result<Disk, Error> {
     let version = check(&conn, steps)?;
-    conn.pragma_update(None, "page_size", PAGE)?;
-    conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    if version == 0 {
+        conn.pragma_update(None, "page_size", PAGE)?;
+        conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
     conn.pragma_update(None, "cache_size", -i64::from(options.cache_kib))?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     conn.pragma_update(None, "mmap_size", 0)?;
@@ -139,8 +160,44 @@ fn prepare(mut conn: Connection, options: &StoreOptions, steps: &[&str]) -> Resu
         conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
     }
     migrate(&mut conn, version, steps)?;
-    let revision = conn.query_row("SELECT value FROM meta WHERE name = 'revision'", [], |row| row.get::<_, i64>(0))?;
-    Ok((conn, revision.cast_unsigned()))
+    let (revision, floors) = standing(&conn)?;
+    Ok(Disk { conn, revision, floors, notice: None, lock: None })
+}
+
+/// The revision where the store begins, and from where it knows all changes: after a kill from that
+/// revision on, else from where it knew them at its end.
+fn standing(conn: &Connection) -> Result<(u64, Floors), Error> {
+    let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, bool>(1)?));
+    let (revision, clean) = conn.query_row("SELECT revision, clean FROM meta", [], read)?;
+    let mut floors = Floors::at(revision);
+    if clean {
+        let mut all = conn.prepare("SELECT resource, revision FROM floors")?;
+        let mut rows = all.query([])?;
+        while let Some(row) = rows.next()? {
+            let (resource, floor): (String, i64) = (row.get(0)?, row.get(1)?);
+            match resource.as_str() {
+                "" => floors.rest = floor.cast_unsigned(),
+                resource => floors.lift(&resource.into(), floor.cast_unsigned()),
+            }
+        }
+    }
+    Ok((revision, floors))
+}
+
+/// Writes where the store stands at its end, so that the next start neither checks all pages nor
+/// leaves out revisions nor forgets what every client has seen.
+pub(super) fn finish(conn: &Connection, revision: u64, floors: &Floors) -> Result<(), Error> {
+    let change = conn.unchecked_transaction()?;
+    change.execute("UPDATE meta SET revision = ?1, clean = 1", [revision.cast_signed()])?;
+    change.execute("DELETE FROM floors", [])?;
+    let mut insert = change.prepare("INSERT INTO floors VALUES (?1, ?2)")?;
+    insert.execute(params!["", floors.rest.cast_signed()])?;
+    for (resource, floor) in &floors.own {
+        insert.execute(params![&**resource, floor.cast_signed()])?;
+    }
+    drop(insert);
+    change.commit()?;
+    Ok(())
 }
 
 /// The version of the layout, 0 for an empty file; or why it cannot be used.
@@ -161,7 +218,7 @@ fn check(conn: &Connection, steps: &[&str]) -> Result<usize, Error> {
     }
     let clean: Option<i64> = match version {
         0 => None,
-        _ => conn.query_row("SELECT value FROM meta WHERE name = 'clean'", [], |row| row.get(0)).optional()?,
+        _ => conn.query_row("SELECT clean FROM meta", [], |row| row.get(0)).optional()?,
     };
     if clean != Some(1) {
         let verdict: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
@@ -190,9 +247,8 @@ fn migrate(conn: &mut Connection, version: usize, steps: &[&str]) -> Result<(), 
 /// The revision that a damaged database still tells, or else one that it cannot have reached: the
 /// seconds since 1970, as no store made a change each second from then on.
 fn last_words(path: &Path) -> u64 {
-    let told = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).and_then(|conn| {
-        conn.query_row("SELECT value FROM meta WHERE name = 'revision'", [], |row| row.get::<_, i64>(0))
-    });
+    let told = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .and_then(|conn| conn.query_row("SELECT revision FROM meta", [], |row| row.get::<_, i64>(0)));
     told.unwrap_or_else(|_| Timestamp::now().as_second()).cast_unsigned()
 }
 

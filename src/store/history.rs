@@ -44,10 +44,9 @@ pub(super) struct Ring {
     events: VecDeque<Entry>,
     bytes: usize,
     budget: usize,
-    /// Every event above this revision is in the ring.
-    base: u64,
     /// Revision of the latest change.
     revision: u64,
+    floors: Floors,
     topics: HashMap<Arc<str>, Topic>,
     closed: bool,
 }
@@ -62,8 +61,37 @@ struct Entry {
 struct Topic {
     wake: Arc<Notify>,
     watches: usize,
-    /// No event of this resource above this revision left the ring.
-    evicted: u64,
+}
+
+/// For each resource the revision from which the ring tells all of its changes: that of the latest
+/// one that the ring does not have. So the history of what seldom changes reaches far back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Floors {
+    /// That of the resources that are not in the map.
+    pub(super) rest: u64,
+    /// That of the others.
+    pub(super) own: HashMap<Arc<str>, u64>,
+}
+
+impl Floors {
+    /// No change is known from before this revision.
+    pub(super) fn at(revision: u64) -> Self {
+        Self { rest: revision, own: HashMap::new() }
+    }
+
+    fn of(&self, resource: &str) -> u64 {
+        self.own.get(resource).copied().unwrap_or(self.rest)
+    }
+
+    /// Puts that of a resource up.
+    pub(super) fn lift(&mut self, resource: &Arc<str>, revision: u64) {
+        match self.own.get_mut(resource) {
+            Some(floor) => *floor = revision,
+            None => {
+                self.own.insert(resource.clone(), revision);
+            }
+        }
+    }
 }
 
 impl History {
@@ -73,8 +101,8 @@ impl History {
             events: VecDeque::new(),
             bytes: 0,
             budget,
-            base: 1,
             revision: 1,
+            floors: Floors::at(1),
             topics: HashMap::new(),
             closed: false,
         })))
@@ -86,10 +114,10 @@ impl History {
     }
 
     /// Says where the store stands when it is opened.
-    pub(super) fn start(&self, revision: u64) {
+    pub(super) fn start(&self, revision: u64, floors: Floors) {
         let mut ring = self.lock();
-        ring.base = revision;
         ring.revision = revision;
+        ring.floors = floors;
     }
 
     /// Appends events, sorted by revision, and wakes those who watch their resources.
@@ -127,20 +155,16 @@ impl History {
             return Err(Error::Closed);
         }
         let position = from.unwrap_or(ring.revision);
-        let base = ring.base;
         if position > ring.revision {
             return Err(Error::TooLarge { current: ring.revision });
         }
-        let oldest = ring.topics.get(resource).map_or(base, |topic| topic.evicted);
+        let oldest = ring.floors.of(resource);
         if position < oldest {
             return Err(Error::Expired { oldest });
         }
         let resource: Arc<str> = Arc::from(resource);
-        let topic = ring.topics.entry(resource.clone()).or_insert_with(|| Topic {
-            wake: Arc::new(Notify::new()),
-            watches: 0,
-            evicted: base,
-        });
+        let topic =
+            ring.topics.entry(resource.clone()).or_insert_with(|| Topic { wake: Arc::new(Notify::new()), watches: 0 });
         topic.watches += 1;
         let wake = topic.wake.clone();
         Ok(Watch { history: self.clone(), resource, wake, position, done: false })
@@ -151,6 +175,15 @@ impl Ring {
     /// Revision of the latest change.
     pub(super) fn revision(&self) -> u64 {
         self.revision
+    }
+
+    /// The floors of a history that has no event any more.
+    pub(super) fn final_floors(&self) -> Floors {
+        let mut floors = self.floors.clone();
+        for Entry { event, .. } in &self.events {
+            floors.lift(&event.record.key.resource, event.revision);
+        }
+        floors
     }
 
     /// The object as it became at exactly this revision, if the ring still has it.
@@ -171,8 +204,9 @@ impl Ring {
         if at > self.revision {
             return Err(Error::TooLarge { current: self.revision });
         }
-        if at < self.base {
-            return Err(Error::Expired { oldest: self.base });
+        let oldest = self.floors.of(resource);
+        if at < oldest {
+            return Err(Error::Expired { oldest });
         }
         let mut older = BTreeMap::new();
         for entry in self.after(at).filter(|entry| &*entry.event.record.key.resource == resource) {
@@ -212,10 +246,7 @@ impl Ring {
     fn evict(&mut self) {
         let Some(Entry { event, cost }) = self.events.pop_front() else { return };
         self.bytes -= cost;
-        self.base = event.revision;
-        if let Some(topic) = self.topics.get_mut(&event.record.key.resource) {
-            topic.evicted = event.revision;
-        }
+        self.floors.lift(&event.record.key.resource, event.revision);
         // What a later event still holds as its previous state is now counted there.
         let holds = |entry: &&mut Entry| entry.event.previous.as_ref().is_some_and(|p| Arc::ptr_eq(p, &event.record));
         if let Some(next) = self.events.iter_mut().find(holds) {
@@ -259,7 +290,7 @@ impl Watch {
             return None;
         }
         let ring = self.history.lock();
-        let oldest = ring.topics.get(&self.resource).map_or(ring.base, |topic| topic.evicted);
+        let oldest = ring.floors.of(&self.resource);
         if self.position < oldest {
             self.done = true;
             return Some(Err(Error::Expired { oldest }));

@@ -6,12 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::history::{Event, EventKind, History};
 use super::table::{Place, Table};
 use super::{Error, Expect, Key, Record, Write, disk};
-use crate::schema::object::Object;
 
 /// Revisions that are reserved by one write. After a kill the revision goes on above them.
 const RESERVE: u64 = 10_000;
@@ -50,6 +49,9 @@ struct Staged {
     volatile: Vec<(Key, Option<Volatile>)>,
 }
 
+/// What became of one logical commit.
+pub(super) type Outcome = Result<Vec<Record>, Error>;
+
 /// An object and its row.
 struct Current {
     place: Place,
@@ -85,12 +87,13 @@ impl<'c> State<'c> {
 
     /// Does all commits in one transaction. A commit that may not be done fails by itself; an error
     /// of the database means that none is done.
-    pub(super) fn commit(&mut self, commits: &[&[Write]]) -> Result<Vec<Result<Vec<Record>, Error>>, Error> {
-        let done = self.transact(commits);
+    pub(super) fn commit(&mut self, commits: &[&[Write]]) -> Result<Vec<Outcome>, Error> {
+        let mut staged = Staged { revision: self.revision, ..Staged::default() };
+        let done = self.transact(commits, &mut staged);
         if done.is_err() {
             self.table.rollback();
         }
-        let (results, staged) = done?;
+        let outcomes = done?;
         self.revision = staged.revision;
         for (key, volatile) in staged.volatile {
             match volatile {
@@ -101,7 +104,7 @@ impl<'c> State<'c> {
         if !staged.events.is_empty() {
             self.history.publish(staged.events);
         }
-        Ok(results)
+        Ok(outcomes)
     }
 
     /// Gives an object another status that is not written.
@@ -120,7 +123,7 @@ impl<'c> State<'c> {
         let revision = self.revision + 1;
         if revision > self.bound {
             let bound = revision + RESERVE;
-            self.table.reserve(bound, false)?;
+            self.table.reserve(bound)?;
             self.bound = bound;
         }
         self.revision = revision;
@@ -138,22 +141,27 @@ impl<'c> State<'c> {
         disk::backup_from(self.table.conn, to)
     }
 
-    /// Says on disk that the store ends properly, so that the next start neither checks all pages nor
-    /// leaves revisions out. Where a status is lost by the end, the next start stands higher: what
-    /// was seen at the last revision is not what is there then.
+    /// Says on disk where the store ends. The statuses that are lost by it count as one more change
+    /// of their resources, so that nobody goes on from a state that is not there any more.
     pub(super) fn finish(&mut self) -> Result<(), Error> {
-        if self.bound == self.revision && self.volatile.is_empty() {
+        if self.bound == self.revision {
             return Ok(());
         }
-        self.table.reserve(self.revision + u64::from(!self.volatile.is_empty()), true)
+        let mut floors = self.history.lock().final_floors();
+        if !self.volatile.is_empty() {
+            self.revision += 1;
+        }
+        for key in self.volatile.keys() {
+            floors.lift(&key.resource, self.revision);
+        }
+        disk::finish(self.table.conn, self.revision, &floors)
     }
 
-    fn transact(&mut self, commits: &[&[Write]]) -> Result<(Vec<Result<Vec<Record>, Error>>, Staged), Error> {
+    fn transact(&mut self, commits: &[&[Write]], staged: &mut Staged) -> Result<Vec<Outcome>, Error> {
         self.table.begin()?;
-        let mut staged = Staged { revision: self.revision, ..Staged::default() };
-        let mut results = Vec::with_capacity(commits.len());
+        let mut outcomes = Vec::with_capacity(commits.len());
         for writes in commits {
-            results.push(match self.apply(writes, &mut staged) {
+            outcomes.push(match self.apply(writes, staged) {
                 Ok(records) => Ok(records),
                 Err(Failure::Refused(error)) => Err(error),
                 Err(Failure::Broken(error)) => return Err(error),
@@ -161,16 +169,16 @@ impl<'c> State<'c> {
         }
         if staged.events.is_empty() {
             self.table.rollback();
-            return Ok((results, staged));
+            return Ok(outcomes);
         }
         let mut bound = self.bound;
         if staged.revision + RESERVE / 4 > bound {
             bound = staged.revision + RESERVE;
-            self.table.reserve(bound, false)?;
+            self.table.reserve(bound)?;
         }
         self.table.commit()?;
         self.bound = bound;
-        Ok((results, staged))
+        Ok(outcomes)
     }
 
     /// Does one logical commit within the transaction, all of it or nothing.
@@ -260,8 +268,8 @@ impl<'c> State<'c> {
             None => self.volatile.get(key),
         };
         let revision = volatile.map_or(place.revision, |volatile| volatile.revision);
-        let staged = staged.events.iter().rev().find(|event| event.revision == revision);
-        let known = match staged {
+        let at = staged.events.binary_search_by_key(&revision, |event| event.revision).ok();
+        let known = match at.and_then(|at| staged.events.get(at)) {
             Some(event) => Some(event.record.clone()),
             None => self.history.lock().record(key, revision),
         };
@@ -282,6 +290,15 @@ impl<'c> State<'c> {
 
 /// `metadata.uid` of an object; empty where it has none.
 fn uid_of(record: &Record) -> String {
-    let value: Value = serde_json::from_slice(&record.head).unwrap_or_default();
-    value.uid().to_owned()
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Head {
+        metadata: Metadata,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Metadata {
+        uid: String,
+    }
+    serde_json::from_slice::<Head>(&record.head).unwrap_or_default().metadata.uid
 }

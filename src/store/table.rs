@@ -47,8 +47,7 @@ impl<'c> Table<'c> {
             update: sql("UPDATE objects SET revision = ?2, head = ?3, status = ?4 WHERE id = ?1")?,
             update_head: sql("UPDATE objects SET revision = ?2, head = ?3 WHERE id = ?1")?,
             delete: sql("DELETE FROM objects WHERE id = ?1")?,
-            reserve: sql("UPDATE meta SET value = CASE name WHEN 'revision' THEN ?1 ELSE ?2 END
-                WHERE name IN ('revision', 'clean')")?,
+            reserve: sql("UPDATE meta SET revision = ?1, clean = 0")?,
             begin: sql("BEGIN IMMEDIATE")?,
             commit: sql("COMMIT")?,
             rollback: sql("ROLLBACK")?,
@@ -106,9 +105,9 @@ impl<'c> Table<'c> {
         Ok(())
     }
 
-    /// Says that no revision above `bound` was given out, and whether the store was closed properly.
-    pub(super) fn reserve(&mut self, bound: u64, clean: bool) -> Result<(), Error> {
-        self.reserve.execute(params![bound.cast_signed(), clean])?;
+    /// Says that no revision above `bound` is given out, and that the store did not end properly yet.
+    pub(super) fn reserve(&mut self, bound: u64) -> Result<(), Error> {
+        self.reserve.execute([bound.cast_signed()])?;
         Ok(())
     }
 

@@ -92,17 +92,14 @@ fn commit(state: &mut State<'_>, commits: Vec<Commit>) {
                 answer(reply, result);
             }
         }
-        Err(error) if commits.len() == 1 => {
-            for (_, reply) in commits.into_iter().take(1) {
-                answer(reply, Err(error));
-                break;
+        Err(_) if commits.len() > 1 => {
+            for single in commits {
+                commit(state, vec![single]);
             }
         }
-        Err(_) => {
-            for (writes, reply) in commits {
-                let result =
-                    state.commit(&[&writes]).and_then(|mut results| results.pop().unwrap_or(Err(Error::Closed)));
-                answer(reply, result);
+        Err(error) => {
+            if let Some((_, reply)) = commits.into_iter().next() {
+                answer(reply, Err(error));
             }
         }
     }

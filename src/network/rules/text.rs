@@ -120,7 +120,7 @@ impl Ruleset {
     fn source_nat(&self, text: &mut String) {
         let ip = self.family.as_str();
         line!(text, "chain postrouting {{\ntype nat hook postrouting priority 99; policy accept;");
-        line!(text, "ct status & dnat == 0 return\noifname \"lo\" return");
+        line!(text, "ct status & dnat != dnat return\noifname \"lo\" return");
         if self.family == Family::V4 {
             line!(text, "ip saddr 127.0.0.0/8 masquerade");
         }

@@ -60,7 +60,7 @@ async fn a_commit_is_done_whole_or_not_at_all() {
         ]
     };
     assert!(matches!(store.commit(writes(99)).await, Err(Error::Conflict { current: 2 })));
-    assert_eq!(list(&store).await.records, [a.clone()]);
+    assert_eq!(list(&store).await.records, std::slice::from_ref(&a));
     assert!(watch.try_next().is_none());
 
     let done = store.commit(writes(a.revision)).await.unwrap();
