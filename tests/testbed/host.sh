@@ -45,8 +45,10 @@ NFT
 
 start_docker() {
     if docker_answers >/dev/null 2>&1; then return 0; fi
-    # An own socket folder and no default bridge address that another engine could have.
-    inside setsid dockerd --data-root "$DATA/docker" --exec-root "$STATE/docker" --pidfile "$STATE/docker.pid" \
+    # In a mount namespace of its own, where guest.sh can put the guest's /var/lib/k2d in this machine's place; what is
+    # mounted later below $DATA is seen in it too.
+    mountpoint -q "$DATA" || { mount --bind "$DATA" "$DATA" && mount --make-shared "$DATA"; }
+    inside setsid unshare --mount --propagation slave dockerd --data-root "$DATA/docker" --exec-root "$STATE/docker" --pidfile "$STATE/docker.pid" \
         --host "unix://$DOCKER" --insecure-registry 127.0.0.0/8 >>"$STATE/dockerd.log" 2>&1 </dev/null &
     until_true 30 docker_answers || fail "dockerd did not start" "$(tail -n 3 "$STATE/dockerd.log")"
 }
@@ -96,7 +98,8 @@ down() {
         ip netns pids "$ns" | xargs -r kill -9 2>/dev/null || true
         ip netns delete "$ns"
     done
-    findmnt -rno TARGET | grep -E "^($STATE|$DATA)/" | sort -r | xargs -r -n1 umount -l 2>/dev/null || true
+    findmnt -rno TARGET | grep -E "^($STATE|$DATA)(/|$)" | sort -r | xargs -r -n1 umount -l 2>/dev/null || true
+    [ ! -e "$STATE/made-var-lib-k2d" ] || rmdir /var/lib/k2d 2>/dev/null || true
     rm -rf "$STATE" "$DATA"
     rmdir /run/k2d-test /var/lib/k2d-test 2>/dev/null || true
 }
