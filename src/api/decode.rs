@@ -9,6 +9,7 @@ use super::Context;
 use crate::kinds::Kind;
 use crate::schema::decode::body::{self, Expected, Format};
 use crate::schema::decode::{self, Decoded};
+use crate::schema::object::Object;
 use crate::schema::protobuf;
 use crate::schema::status::Status;
 use crate::schema::table::Type;
@@ -120,13 +121,20 @@ fn unsupported() -> Status {
 /// 400 for another kind, 415 for another media type.
 pub fn delete_options(cx: &Context<'_>, bytes: &Bytes) -> Result<Value, Status> {
     let expected = Expected { group: "meta.k8s.io", version: "v1", kind: "DeleteOptions" };
-    let format = match media_type(&cx.headers).as_str() {
-        "application/json" => Format::Json,
-        "application/yaml" => Format::Yaml,
+    let value = match media_type(&cx.headers).as_str() {
+        "application/json" => decode::untyped(bytes).map_err(|error| body::unrecognized(bytes, &expected, &error))?,
+        "application/yaml" => yaml_text::read(bytes).map_err(|error| body::unrecognized(bytes, &expected, &error))?,
         PROTOBUF => return protobuf::object(bytes, &expected),
         _ => return Err(unsupported()),
     };
-    body::delete_options(bytes, format)
+    let (version, kind) = (value.value.text("/apiVersion"), value.value.text("/kind"));
+    let found = body::found(version, kind, &expected).map_err(|error| body::unrecognized(bytes, &expected, &error))?;
+    if !kind.is_empty() && kind != expected.kind {
+        return Err(Status::bad_request(body::not_registered(&found)));
+    }
+    let Some(ty) = Type::builtin("", "v1", expected.kind) else { return Ok(value.value) };
+    let decoded = decode::retyped(&value.value, ty).map_err(|error| found.refuse(&expected, &error))?;
+    Ok(decoded.value)
 }
 
 /// Reads a YAML (or JSON) document without a schema.

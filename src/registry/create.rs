@@ -97,7 +97,7 @@ impl Registry {
         }
         kind.strategy.prepare_create(&mut object);
         let mut errors = Errors::new();
-        rules::validate(&object, kind.names, kind.is_namespaced(), &mut errors);
+        rules::validate(&object, kind.meta_rules(), &mut errors);
         kind.strategy.validate(&object, &mut errors);
         check(kind, &object, &errors)?;
         warnings.extend(kind.strategy.warnings(&object, None));
@@ -148,7 +148,7 @@ pub(super) fn prepare_type(kind: &Kind, object: &mut Value) {
 /// Brings an object of a built-in kind into the form in which it is stored.
 pub(super) fn normalise(kind: &Kind, object: &mut Value) {
     if let Some(ty) = type_of(kind) {
-        canonical(ty, object);
+        canonical(object, ty);
     }
 }
 

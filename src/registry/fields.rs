@@ -8,7 +8,7 @@ use super::{Part, WriteOptions, now};
 use crate::kinds::Kind;
 use crate::schema::merge::apply;
 use crate::schema::merge::fields::Set;
-use crate::schema::merge::typed::Typing;
+use crate::schema::merge::reset::reset_fields;
 use crate::schema::merge::update::{Subject, Writer, update};
 use crate::schema::status::Status;
 
@@ -53,18 +53,10 @@ pub fn applied(
 }
 
 fn subject<'a>(kind: &'a Kind, version: &'a str) -> Subject<'a> {
-    let typing = type_of(kind).map_or(Typing::Deduced, Typing::Schema);
-    Subject { typing, api_version: version, kind: &kind.kind, versions: &[] }
+    Subject { typing: type_of(kind), api_version: version, kind: &kind.kind, versions: &[] }
 }
 
 /// The fields that nobody can set through this part of the object.
 fn reset(kind: &Kind, part: Part) -> Set<'static> {
-    let mut set = Set::new();
-    for path in kind.strategy.reset_fields(part.name()) {
-        set = set.union(Set::of_path(path));
-    }
-    if part == Part::Main && kind.has_status() {
-        set = set.union(Set::of_path(&["status"]));
-    }
-    set
+    reset_fields(&kind.group, &kind.kind, part.name(), kind.has_status())
 }

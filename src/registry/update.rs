@@ -111,7 +111,7 @@ impl Registry {
         prepare(kind, part, &mut object, old);
         normalise(kind, &mut object);
         let mut errors = Errors::new();
-        rules::validate_update(&object, old, &mut errors);
+        rules::validate_update(&object, old, kind.meta_rules(), &mut errors);
         match part {
             Part::Main => {
                 kind.strategy.validate(&object, &mut errors);

@@ -16,7 +16,6 @@ use crate::registry::list::{Continue, ListOptions, Lister, parse_version};
 use crate::registry::watch::{Event, Watcher};
 use crate::registry::Target;
 use crate::schema::field::{Errors, Path};
-use crate::schema::object::Object;
 use crate::schema::protobuf;
 use crate::schema::status::Status;
 use crate::store::EventKind;
