@@ -3,7 +3,7 @@
 #   tests/bench/run.sh [--quick]      without the idle minute and with 30 instead of 100 pods, to try the bench itself
 . "$(dirname "$0")/../testbed/lib.sh"
 need_root "$@"
-cd "$ROOT"
+cd "$ROOT" || exit 1
 export PATH="$HOME/.cargo/bin:$PATH"
 need cc=gcc python3=python3
 say "building the release"

@@ -363,6 +363,64 @@ def _():
     until(2, lambda: k2d.kubectl("-n", "docker", "get", "pod", "by-hand", ok=False)[0] != 0, "the pod is gone with the container")
 
 
+@steps("images come from a registry, with a pull secret where it asks for one")
+def _():
+    host.do("registry")
+    k2d.kubectl("create", "secret", "docker-registry", "pull", "--docker-server=127.0.0.1:5001", "--docker-username=puller", "--docker-password=open-sesame")
+
+    def pod(name, image, policy, *secrets):
+        spec = {"restartPolicy": "Never", "imagePullSecrets": [{"name": one} for one in secrets],
+                "containers": [{"name": "c", "image": image, "imagePullPolicy": policy, "command": ["true"]}]}
+        k2d.kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"}, "spec": spec}))
+
+    def status(name):
+        return k2d.get("pod", name)["status"]
+
+    def reason(name):
+        return status(name)["containerStatuses"][0]["state"].get("waiting", {}).get("reason")
+
+    try:
+        # The one without the secret first: once an image is there, nobody needs to ask for it.
+        pod("closed", "127.0.0.1:5001/plant/busybox:1", "Always")
+        until(15, lambda: reason("closed") in ("ErrImagePull", "ImagePullBackOff"), "no pull without the secret")
+        pod("open", "127.0.0.1:5000/plant/busybox:1", "IfNotPresent")
+        pod("secret", "127.0.0.1:5001/plant/busybox:1", "Always", "pull")
+        pod("never", "127.0.0.1:5000/plant/other:1", "Never")
+        for name in ("open", "secret"):
+            until(20, lambda: status(name)["phase"] == "Succeeded", f"pod {name} pulled its image and succeeded")
+        until(10, lambda: reason("never") == "ErrImageNeverPull", "ErrImageNeverPull")
+        events = k2d.kubectl("get", "events", "--field-selector", "involvedObject.name=open")
+        check("Successfully pulled image" in events, events)
+        check("open-sesame" not in k2d.kubectl("get", "events") and "open-sesame" not in k2d.tail(1000), "the password is told")
+    finally:
+        k2d.kubectl("delete", "pod", "open", "secret", "closed", "never", "--ignore-not-found", "--timeout=30s", ok=False)
+        k2d.kubectl("delete", "secret", "pull", ok=False)
+
+
+@steps("a host port that is taken, and an image that does not exist, are told and harm nothing")
+def _():
+    def pod(name, **container):
+        k2d.kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"}, "spec": {
+            "terminationGracePeriodSeconds": 1, "containers": [{"name": "c", "image": "busybox:1.37", "command": ["sleep", "1000"], **container}]}}))
+
+    taken = host.docker("run", "-d", "-p", "18080:80", "busybox:1.37", "sleep", "1000")
+    try:
+        pod("taken", ports=[{"containerPort": 80, "hostPort": 18080}])
+        pod("no-image", image="127.0.0.1:9/none:1")
+
+        def waiting(name):
+            return (k2d.get("pod", name)["status"].get("containerStatuses") or [{"state": {}}])[0]["state"].get("waiting", {})
+
+        until(20, lambda: waiting("no-image").get("reason") in ("ErrImagePull", "ImagePullBackOff"), "the image")
+        # Kubernetes would not even bind it; either way it says why and does not run.
+        until(20, lambda: "18080" in k2d.kubectl("describe", "pod", "taken") and ("FailedScheduling" in k2d.kubectl("describe", "pod", "taken")
+              or waiting("taken").get("reason") in ("CreateContainerError", "RunContainerError", "StartError", "CrashLoopBackOff")), "the host port")
+        check(host.inspect(taken)["State"]["Running"], "the other container")
+    finally:
+        host.docker("rm", "-f", taken)
+        k2d.kubectl("delete", "pod", "taken", "no-image", "--ignore-not-found", "--timeout=30s", ok=False)
+
+
 @steps("kubectl delete leaves nothing behind")
 def _():
     claim = k2d.get("-n", "plant", "pvc", "mqtt-data")

@@ -14,6 +14,6 @@ try "clippy" cargo clippy --quiet --all-targets --locked -- -D warnings
 if have cargo-deny; then try "licences and advisories" cargo deny --log-level error check licenses bans sources
 else try "licences" python3 tests/lint/licences.py; fi
 if have shellcheck; then try "shell scripts" shellcheck -x -S warning "${scripts[@]}"; else echo "SKIP shell scripts: no shellcheck here"; fi
-try "Python scripts" python3 -m py_compile "${pythons[@]}"
+try "Python scripts" python3 -c 'import ast, sys; [ast.parse(open(name).read(), name) for name in sys.argv[1:]]' "${pythons[@]}"
 try "unit files" tests/lint/units.sh
 summary

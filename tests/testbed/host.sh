@@ -9,6 +9,8 @@
 #   host.sh NAME outside COMMAND...     runs a command on the other machine (198.51.100.2; the host is 198.51.100.1)
 #   host.sh NAME docker-restart         ends dockerd as a reboot of the service does, and starts it again
 #   host.sh NAME docker-stop|docker-start
+#   host.sh NAME registry               starts two registries on its loopback: 127.0.0.1:5000 for all, and :5001 for the
+#                                       user "puller" with password "open-sesame"; each holds plant/busybox:1
 #   host.sh NAME socket [podman]        prints the engine's socket
 #   host.sh NAME down                   ends and removes all of it
 . "$(dirname "$0")/lib.sh"
@@ -62,6 +64,32 @@ start_podman() {
     until_true 20 podman --remote --url "unix://$PODMAN" version || fail "podman did not start" "$(tail -n 3 "$STATE/podman.log")"
 }
 
+serve_registry() { # PORT [LINES OF YAML]
+    local port=$1
+    cat >"$STATE/registry-$port.yml" <<YAML
+version: 0.1
+log: { level: warn }
+storage: { filesystem: { rootdirectory: $DATA/registry }, delete: { enabled: true } }
+http: { addr: 127.0.0.1:$port }
+${2:-}
+YAML
+    inside setsid docker-registry serve "$STATE/registry-$port.yml" >>"$STATE/registry.log" 2>&1 </dev/null &
+    echo $! >"$STATE/registry-$port.pid"
+    until_true 15 inside bash -c "</dev/tcp/127.0.0.1/$port" || fail "the registry did not start" "$(tail -n 3 "$STATE/registry.log")"
+}
+
+start_registry() {
+    need docker-registry=docker-registry htpasswd=apache2-utils
+    [ ! -s "$STATE/registry-5000.pid" ] || return 0
+    mkdir -p "$DATA/registry"
+    htpasswd -Bbn puller open-sesame >"$STATE/registry.users"
+    serve_registry 5000
+    serve_registry 5001 "auth: { htpasswd: { realm: plant, path: $STATE/registry.users } }"
+    docker -H "unix://$DOCKER" tag busybox:1.37 127.0.0.1:5000/plant/busybox:1
+    docker -H "unix://$DOCKER" push -q 127.0.0.1:5000/plant/busybox:1 >/dev/null
+    docker -H "unix://$DOCKER" rmi 127.0.0.1:5000/plant/busybox:1 >/dev/null
+}
+
 end() { # PIDFILE SIGNAL: end the process and wait for it
     local pid
     [ -s "$1" ] && pid=$(cat "$1") && kill "-${2:-TERM}" "$pid" 2>/dev/null || return 0
@@ -92,6 +120,8 @@ down() {
     [ ! -S "$PODMAN" ] || timeout 30 podman --remote --url "unix://$PODMAN" rm -af -t 0 >/dev/null 2>&1 || true
     end "$STATE/docker.pid"
     end "$STATE/podman.pid"
+    end "$STATE/registry-5000.pid"
+    end "$STATE/registry-5001.pid"
     # What still lives in the namespaces was started for the test and has nobody else.
     for ns in "$name" "$name-out"; do
         [ -e "/run/netns/$ns" ] || continue
@@ -112,6 +142,7 @@ case $action in
     docker-stop) end "$STATE/docker.pid" ;;
     docker-start) start_docker ;;
     docker-restart) end "$STATE/docker.pid"; start_docker ;;
+    registry) start_registry ;;
     socket) if [ "${1:-docker}" = podman ]; then echo "$PODMAN"; else echo "$DOCKER"; fi ;;
     down) down ;;
     *) fail "no such action: $action" "see the top of this script" ;;
