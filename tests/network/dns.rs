@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -47,8 +47,8 @@ struct Server {
 }
 
 impl Server {
-    fn start(world: &World, zone: &CurrentZone, resolv_conf: &PathBuf) -> Server {
-        let (zone, resolv_conf) = (zone.clone(), resolv_conf.clone());
+    fn start(world: &World, zone: &CurrentZone, resolv_conf: &Path) -> Server {
+        let (zone, resolv_conf) = (zone.clone(), resolv_conf.to_path_buf());
         let (stop, stopped) = oneshot::channel();
         let (ready, bound) = std::sync::mpsc::channel();
         let thread = world.start(Place::Host, move || {
