@@ -32,6 +32,7 @@ pub use record::{Key, Record};
 
 use history::History;
 use list::ListRequest;
+use table::Table;
 use worker::{Reply, Request};
 
 /// Why the store did not do what it was asked.
@@ -197,7 +198,8 @@ impl Store {
         let (ready, opened) = channel();
         let events = history.clone();
         let thread = Builder::new().name("store".into()).stack_size(512 * 1024).spawn(move || {
-            match disk::open(path.as_deref(), &options) {
+            let disk = disk::open(path.as_deref(), &options);
+            match disk.and_then(|disk| Table::prepare(&disk.conn).map(drop).and(Ok(disk))) {
                 Ok(mut disk) => {
                     events.start(disk.revision, std::mem::take(&mut disk.floors));
                     let _ = ready.send(Ok(disk.notice.take()));
