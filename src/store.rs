@@ -241,7 +241,7 @@ impl Store {
     /// [`Error::Exists`], [`Error::NotFound`], [`Error::Conflict`] for the first write that may not be
     /// done; [`Error::Full`]; else as [`Store::get`].
     pub async fn commit(&self, writes: Vec<Write>) -> Result<Vec<Record>, Error> {
-        self.ask(|reply| Request::Commit(writes, reply)).await
+        self.write(|reply| Request::Commit(writes, reply)).await
     }
 
     /// Gives an object another status that is seen everywhere but not written to disk: it gets a
@@ -252,7 +252,7 @@ impl Store {
     /// [`Error::NotFound`], [`Error::Conflict`]; [`Error::Full`] where revisions must be reserved; else
     /// as [`Store::get`].
     pub async fn set_volatile_status(&self, key: &Key, expect: Expect, status: Bytes) -> Result<Record, Error> {
-        self.ask(|reply| Request::VolatileStatus(key.clone(), expect, status, reply)).await
+        self.write(|reply| Request::VolatileStatus(key.clone(), expect, status, reply)).await
     }
 
     /// Revision of the latest change; at least 1.
@@ -301,6 +301,14 @@ impl Store {
     /// As [`Store::commit`] for what the end itself writes.
     pub async fn close(&self) -> Result<(), Error> {
         self.ask(Request::Close).await
+    }
+
+    /// Asks for a change, and lets those who watch see it before the caller makes the next one: a task
+    /// with many changes to make would else run ahead of the history.
+    async fn write<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Error> {
+        let result = self.ask(request).await;
+        tokio::task::yield_now().await;
+        result
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Error> {
