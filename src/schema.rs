@@ -5,14 +5,13 @@
 
 pub mod duration;
 pub mod field;
+pub mod json;
 pub mod meta;
 pub mod names;
 pub mod object;
+pub mod quantity;
 pub mod rules;
 pub mod selector;
-pub mod json;
-pub mod object;
-pub mod quantity;
 pub mod status;
 pub mod table;
 pub mod time;
