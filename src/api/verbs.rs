@@ -1,0 +1,8 @@
+//! What each verb does, one group of verbs a file. Everything here has passed authentication and
+//! authorisation.
+
+pub mod delete;
+pub mod patch;
+pub mod read;
+pub mod scale;
+pub mod write;
