@@ -3,10 +3,18 @@
 //! Everything here works on bytes and on [`serde_json::Value`]; nothing here performs input or
 //! output, knows of HTTP, of the store, of the engine or of a particular kind.
 
+pub mod canonical;
+pub mod decode;
+pub mod duration;
 pub mod field;
 pub mod merge;
 pub mod names;
 pub mod object;
 pub mod selector;
+pub mod json;
+pub mod object;
+pub mod quantity;
 pub mod status;
 pub mod table;
+pub mod time;
+pub mod yaml;
