@@ -16,4 +16,3 @@ pub mod scale;
 pub mod strategic;
 pub mod typed;
 pub mod update;
-pub mod zero;
