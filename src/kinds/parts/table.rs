@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::kinds::Column;
-use crate::schema::duration;
+use crate::schema::age;
 use crate::schema::object::Object;
 use crate::schema::rules::{items, text};
 
@@ -97,7 +97,7 @@ pub fn age(object: &Value, now: Timestamp) -> Value {
 /// The time since some moment; `<unknown>` where there is none.
 #[must_use]
 pub fn since(time: &str, now: Timestamp) -> Value {
-    if time.is_empty() { "<unknown>".into() } else { duration::since(time, now).into() }
+    if time.is_empty() { "<unknown>".into() } else { age::since(time, now).into() }
 }
 
 /// A number, 0 where it is absent.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::kinds::Column;
 use crate::kinds::parts::table::{self, AGE, About, NAME, Row, text_column, wide};
-use crate::schema::duration;
+use crate::schema::age;
 use crate::schema::object::Object;
 use crate::schema::rules::{items, number, text};
 
@@ -97,7 +97,7 @@ pub fn cells(pod: &Value, now: Timestamp) -> Vec<Value> {
     let restarts = match summary.restarts {
         0 => "0".to_owned(),
         count if summary.last.is_empty() => count.to_string(),
-        count => format!("{count} ({} ago)", duration::since(&summary.last, now)),
+        count => format!("{count} ({} ago)", age::since(&summary.last, now)),
     };
     let address = items(&status["podIPs"]).first().map_or("", |first| text(&first["ip"]));
     let address = if address.is_empty() { text(&status["podIP"]) } else { address };
