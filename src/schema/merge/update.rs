@@ -233,3 +233,6 @@ fn cap(entries: &mut Vec<Entry<'_>>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
