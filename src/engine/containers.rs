@@ -114,7 +114,8 @@ impl Engine {
         self.call(self.docker()?.unpause_container(&segment(id)?)).await
     }
 
-    /// Removes a container.
+    /// Removes a container. Podman does not remove one whose namespaces others share before those, even by force:
+    /// that is a [`Error::Conflict`].
     pub async fn remove_container(&self, id: &str, options: RemoveOptions) -> Result<()> {
         let options = q::RemoveContainerOptions { force: options.force, v: options.volumes, link: false };
         self.call(self.docker()?.remove_container(&segment(id)?, Some(options))).await

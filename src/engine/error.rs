@@ -154,6 +154,7 @@ impl Error {
             "is being used",
             "in use",
             "active endpoints",
+            "dependent containers",
             "please force removal",
         ]) {
             return Error::Conflict(message);

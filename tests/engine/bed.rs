@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use k2d::engine::{ContainerSpec, Engine, EngineKind, ExecSpec, Filter, ImageRef, RemoveOptions, Settings, Socket};
+use k2d::engine::{
+    ContainerSpec, Engine, EngineKind, Error, ExecSpec, Filter, ImageRef, RemoveOptions, Settings, Socket,
+};
 
 const LABEL: &str = "k2d.test/engine";
 
@@ -116,10 +118,18 @@ impl Bed {
     }
 
     async fn clean(&self) {
+        let mut owners = Vec::new();
         for container in self.engine.containers(&self.own()).await.unwrap() {
             let _ = self.engine.unpause_container(&container.id).await;
             let options = RemoveOptions { force: true, volumes: true };
-            self.engine.remove_container(&container.id, options).await.unwrap();
+            match self.engine.remove_container(&container.id, options).await {
+                // Others live in it: they go first.
+                Err(Error::Conflict(_)) => owners.push(container.id),
+                other => other.unwrap(),
+            }
+        }
+        for id in owners {
+            self.engine.remove_container(&id, RemoveOptions { force: true, volumes: true }).await.unwrap();
         }
         for network in self.engine.networks(&self.own()).await.unwrap() {
             self.engine.remove_network(&network.name).await.unwrap();

@@ -178,12 +178,13 @@ pub async fn what_was_asked_for_arrives(bed: &Bed) {
     spec.ulimits = vec![limit("nofile", 512, 1024), limit("nproc", 2048, 4096)];
     spec.shm_size = Some(8 << 20);
     let id = bed.start(&spec).await;
-    let facts = "id; pwd; echo $A.$EMPTY.; hostname; cat /etc/hosts /etc/resolv.conf /proc/1/oom_score_adj \
+    let facts = "pwd; echo $A.$EMPTY.; hostname; cat /etc/hosts /etc/resolv.conf /proc/1/oom_score_adj \
         /proc/1/status /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/1/limits; touch /bin/x 2>&1";
     let (_, out) = bed.sh(&id, facts).await;
     for fact in [
-        "uid=1000 gid=2000",
-        "groups=2000,3000",
+        "Uid:\t1000\t",
+        "Gid:\t2000\t",
+        "Groups:\t2000 3000",
         "/tmp\n",
         "1 2..\n",
         "some-host\n",
