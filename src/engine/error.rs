@@ -148,8 +148,22 @@ impl Error {
         if (status == 0 || status >= 500) && has(UNREACHABLE) {
             return Error::RegistryUnreachable(message);
         }
-        if has(&["container state improper", "is not running", "is being used by", "in use"]) {
+        if has(&[
+            "container state improper",
+            "is not running",
+            "is being used",
+            "in use",
+            "active endpoints",
+            "dependent containers",
+            "please force removal",
+        ]) {
             return Error::Conflict(message);
+        }
+        if has(&["does not support reading", "cannot read logs", "is not logging output"]) {
+            return Error::Unsupported(message);
+        }
+        if has(&["not a shared mount", "not a shared or slave mount"]) {
+            return Error::InvalidArgument(message);
         }
         match status {
             400 => Error::InvalidArgument(message),
@@ -320,6 +334,15 @@ mod tests {
         assert!(matches!(Error::classify(400, "no"), Error::InvalidArgument(_)));
         assert!(matches!(Error::classify(500, "no"), Error::Other { status: 500, .. }));
         assert!(matches!(Error::classify(500, "no container with that name: no such container"), Error::NotFound(_)));
+        assert!(matches!(
+            Error::classify(500, "\"n\" has associated containers: network is being used"),
+            Error::Conflict(_)
+        ));
+        assert!(matches!(Error::classify(403, "network n id 0f has active endpoints"), Error::Conflict(_)));
+        assert!(matches!(
+            Error::classify(500, "this container is using the 'none' log driver, cannot read logs"),
+            Error::Unsupported(_)
+        ));
         assert!(matches!(
             Error::classify(500, "cannot remove container 0f as it is running: container state improper"),
             Error::Conflict(_)
