@@ -17,7 +17,7 @@ use crate::host::systemd;
 use crate::host::token::TokenKey;
 use crate::kinds;
 use crate::registry::{Catalog, Registry, Settings};
-use crate::store::{Store, StoreOptions};
+use crate::store::{Notice, Store, StoreOptions};
 
 pub mod identity;
 mod node;
@@ -55,7 +55,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let address = format!("{}:{}", identity::advertised(&config), identity::port(&config));
     let authenticator = Authenticator::new(clients, vec![Box::new(accounts)]);
     let api = Api::new(registry.clone(), authenticator, address, config.api.max_body, stopping.clone());
-    let server = Server::new(api, tls, config.api.max_connections);
+    let server = Server::new(api, Arc::new(tls), config.api.max_connections);
     let server = tokio::spawn(server.run(listeners, stopping));
     let node = node::start(&config, &registry, &key, pki.authority().pem());
     systemd::ready("serving");
@@ -76,7 +76,7 @@ async fn open(config: &Config) -> anyhow::Result<Registry> {
     let options = StoreOptions { history_bytes: config.store.history, ..StoreOptions::default() };
     let opened = Store::open(&config.data_dir.join(STATE), &options)?;
     if let Some(notice) = opened.notice {
-        tracing::warn!("{notice}");
+        tell(&notice);
     }
     let network = &config.network;
     let settings = Settings {
@@ -86,6 +86,15 @@ async fn open(config: &Config) -> anyhow::Result<Registry> {
     let registry = Registry::new(opened.store, Catalog::new(kinds::all()), settings);
     registry.bootstrap(IpAddr::from(network.api_service()), identity::port(config)).await?;
     Ok(registry)
+}
+
+fn tell(notice: &Notice) {
+    match notice {
+        Notice::SetAside { moved_to, reason } => tracing::error!(
+            path = %moved_to.display(),
+            "the store was damaged ({reason}) and has been set aside; k2d begins with an empty one"
+        ),
+    }
 }
 
 /// Keeps certificates fresh and the watchdog fed until a signal asks to stop.

@@ -130,7 +130,7 @@ impl Parsed {
         match self.kind {
             Patch::Json => json_patch::apply(&mut object, self.document.clone())?,
             Patch::Strategic => match decode::schema(&cx.kind) {
-                Some(ty) => strategic::apply(ty, &mut object, &self.document)?,
+                Some(ty) => strategic::apply(&mut object, self.document.clone(), Some(ty))?,
                 None => merge_patch::apply(&mut object, self.document.clone())?,
             },
             _ => merge_patch::apply(&mut object, self.document.clone())?,

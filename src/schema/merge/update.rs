@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::fields::Set;
 use super::managed::{self, Entry, Operation};
 use super::typed::{Comparison, Typing, compare, reconcile};
-use super::zero::zero;
+use crate::schema::canonical;
 use crate::schema::object::Object;
 
 /// Most entries of updates that an object keeps; the oldest are joined.
@@ -93,6 +93,15 @@ pub fn update(subject: Subject<'_>, live: Option<&Value>, new: &mut Value, write
     }
 }
 
+/// What a create starts from: what Go encodes for an object with nothing in it. Parts that are in
+/// it count as there before, so that nobody manages them. A custom resource starts from nothing.
+fn start(typing: Typing<'_>) -> Value {
+    match typing.filter(|typing| typing.as_struct().is_some_and(|found| !found.name().is_empty())) {
+        Some(typing) => canonical::zero(typing),
+        None => Value::Object(serde_json::Map::new()),
+    }
+}
+
 /// The entries that a request sends, or those of the live object where it sends none that can be
 /// read. An empty list asks to forget them all.
 fn given<'a>(own: Option<&'a Value>, old: Option<&'a Value>) -> Vec<Entry<'a>> {
@@ -122,7 +131,7 @@ pub(super) fn changed<'a>(
     let old = match live {
         Some(live) => live,
         None => {
-            blank = zero(subject.typing);
+            blank = start(subject.typing);
             &blank
         }
     };
