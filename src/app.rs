@@ -1,17 +1,32 @@
 //! The wiring: the only place that knows all parts. It builds them from the configuration, starts
 //! them in order and stops them in reverse.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
+use crate::api::Api;
+use crate::api::authn::Authenticator;
+use crate::api::server::Server;
 use crate::config::Config;
 use crate::host::pki::{ClientVerifier, Pki, keep_renewed, server_config};
 use crate::host::systemd;
 use crate::host::token::TokenKey;
+use crate::kinds;
+use crate::registry::{Catalog, Registry, Settings};
+use crate::store::{Store, StoreOptions};
 
 pub mod identity;
+mod node;
+mod tokens;
+
+use tokens::ServiceAccountTokens;
+
+/// Name of the file of objects in the data folder.
+const STATE: &str = "state.db";
 
 /// Runs until a signal ends it.
 ///
@@ -25,18 +40,60 @@ pub fn serve(config: Config) -> anyhow::Result<()> {
 async fn run(config: Config) -> anyhow::Result<()> {
     let pki = Pki::open(&config.data_dir, &identity::server_names(&config), SystemTime::now())?;
     identity::write_admin_kubeconfig(&config, pki.folder(), SystemTime::now())?;
-    let _tokens = TokenKey::open(&pki.folder().token_key())?;
+    let key = Arc::new(TokenKey::open(&pki.folder().token_key())?);
     let clients = Arc::new(ClientVerifier::new(pki.authority())?);
-    let _tls = server_config(pki.server().clone(), clients)?;
+    let tls = server_config(pki.server().clone(), Arc::clone(&clients))?;
     let listeners = systemd::listeners(&config.api.listen)?;
     for listener in &listeners {
         tracing::info!(address = %listener.local_addr()?, "listening");
     }
+
+    let registry = open(&config).await?;
+    let issuer = tokens::issuer(&config.network.cluster_domain);
+    let accounts = ServiceAccountTokens::new(Arc::clone(&key), registry.clone(), issuer);
+    let (stop, stopping) = watch::channel(false);
+    let address = format!("{}:{}", identity::advertised(&config), identity::port(&config));
+    let authenticator = Authenticator::new(clients, vec![Box::new(accounts)]);
+    let api = Api::new(registry.clone(), authenticator, address, config.api.max_body, stopping.clone());
+    let server = Server::new(api, tls, config.api.max_connections);
+    let server = tokio::spawn(server.run(listeners, stopping));
+    let node = node::start(&config, &registry, &key, pki.authority().pem());
     systemd::ready("serving");
+
+    let ended = until_signal(&config, &pki).await;
+    systemd::stopping("stopping");
+    tracing::info!("stopping");
+    drop(node);
+    // Nobody listening is nobody to tell.
+    let _ = stop.send(true);
+    let _ = server.await;
+    registry.store().close().await?;
+    ended
+}
+
+/// Opens the store and fills in what every cluster has.
+async fn open(config: &Config) -> anyhow::Result<Registry> {
+    let options = StoreOptions { history_bytes: config.store.history, ..StoreOptions::default() };
+    let opened = Store::open(&config.data_dir.join(STATE), &options)?;
+    if let Some(notice) = opened.notice {
+        tracing::warn!("{notice}");
+    }
+    let network = &config.network;
+    let settings = Settings {
+        service_network: network.services.to_string(),
+        node_ports: (*network.node_ports.start(), *network.node_ports.end()),
+    };
+    let registry = Registry::new(opened.store, Catalog::new(kinds::all()), settings);
+    registry.bootstrap(IpAddr::from(network.api_service()), identity::port(config)).await?;
+    Ok(registry)
+}
+
+/// Keeps certificates fresh and the watchdog fed until a signal asks to stop.
+async fn until_signal(config: &Config, pki: &Pki) -> anyhow::Result<()> {
     let mut reload = signal(SignalKind::hangup())?;
     let mut stop = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let renewal = keep_renewed(&pki, || identity::server_names(&config), || {});
+    let renewal = keep_renewed(pki, || identity::server_names(config), || {});
     let watchdog = systemd::watchdog();
     tokio::pin!(renewal, watchdog);
     let mut watched = true;
@@ -45,13 +102,11 @@ async fn run(config: Config) -> anyhow::Result<()> {
             end = &mut renewal => end?,
             () = &mut watchdog, if watched => watched = false,
             _ = reload.recv() => {
-                pki.server().reload(pki.authority(), &identity::server_names(&config), SystemTime::now())?;
-                identity::write_admin_kubeconfig(&config, pki.folder(), SystemTime::now())?;
+                pki.server().reload(pki.authority(), &identity::server_names(config), SystemTime::now())?;
+                identity::write_admin_kubeconfig(config, pki.folder(), SystemTime::now())?;
             }
-            _ = stop.recv() => break,
-            _ = interrupt.recv() => break,
+            _ = stop.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
         }
     }
-    systemd::stopping("stopping");
-    Ok(())
 }

@@ -11,5 +11,6 @@
 
 pub mod addresses;
 pub mod apply;
+pub mod dns;
 pub mod model;
 pub mod rules;

@@ -10,6 +10,7 @@
 //! ```
 
 mod admission;
+mod bootstrap;
 pub mod catalog;
 mod create;
 pub mod delete;
@@ -92,7 +93,7 @@ impl Target {
     /// Where the store keeps it.
     #[must_use]
     pub fn key(&self) -> Key {
-        Key::new(&catalog::storage_name(&self.kind), &self.namespace, &self.name)
+        Key::new(catalog::storage_name(&self.kind), &self.namespace, &self.name)
     }
 
     fn not_found(&self) -> Status {

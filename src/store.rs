@@ -14,6 +14,7 @@ use bytes::Bytes;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+mod copy;
 mod disk;
 mod history;
 mod list;
@@ -279,7 +280,16 @@ impl Store {
     /// # Errors
     /// As [`Store::open`] and [`Store::backup`].
     pub fn backup_file(from: &Path, to: &Path) -> Result<(), Error> {
-        disk::backup(from, to)
+        copy::backup(from, to)
+    }
+
+    /// Puts a copy of the backup `from` in the place of the database at `to`, which no process may have
+    /// open. What was there is kept under the name that it gives. The revision goes on above both.
+    ///
+    /// # Errors
+    /// As [`Store::open`], and [`Error::Damaged`] for the backup; the database is then as it was.
+    pub fn restore_file(from: &Path, to: &Path) -> Result<Option<PathBuf>, Error> {
+        copy::restore(from, to)
     }
 
     /// Closes the database after the commits that wait, and ends all watches. Every later request of

@@ -1,19 +1,21 @@
 //! Who asks: a client certificate or a bearer token.
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use rustls::pki_types::{CertificateDer, UnixTime};
 
+use crate::host::pki::ClientVerifier;
 use crate::registry::User;
 use crate::schema::status::Status;
 
 /// What the connection says of its client.
 #[derive(Clone, Debug, Default)]
 pub struct Peer {
-    /// The certificate (DER) that it showed, already checked against the CA and the time.
-    pub certificate: Option<Arc<[u8]>>,
+    /// The certificates that it showed, its own first; that it has the key is proved, no more.
+    pub certificates: Arc<[CertificateDer<'static>]>,
 }
 
 /// Says who a bearer token belongs to.
@@ -24,6 +26,7 @@ pub trait Tokens: Send + Sync {
 
 /// The ways to prove who one is.
 pub struct Authenticator {
+    certificates: Arc<ClientVerifier>,
     tokens: Vec<Box<dyn Tokens>>,
 }
 
@@ -33,8 +36,8 @@ pub const ANONYMOUS: &str = "system:anonymous";
 impl Authenticator {
     /// Certificates, and tokens that one of `tokens` knows.
     #[must_use]
-    pub fn new(tokens: Vec<Box<dyn Tokens>>) -> Self {
-        Self { tokens }
+    pub fn new(certificates: Arc<ClientVerifier>, tokens: Vec<Box<dyn Tokens>>) -> Self {
+        Self { certificates, tokens }
     }
 
     /// The user behind a request; anonymous where nothing is shown.
@@ -42,8 +45,8 @@ impl Authenticator {
     /// # Errors
     /// 401 for credentials that are not good.
     pub async fn authenticate(&self, headers: &HeaderMap, peer: &Peer) -> Result<User, Status> {
-        if let Some(certificate) = &peer.certificate {
-            return from_certificate(certificate).ok_or_else(Status::unauthorized);
+        if !peer.certificates.is_empty() {
+            return self.from_certificate(peer);
         }
         let Some(header) = headers.get(AUTHORIZATION) else { return Ok(anonymous()) };
         let text = header.to_str().map_err(|_| Status::unauthorized())?;
@@ -59,6 +62,20 @@ impl Authenticator {
             }
         }
         Err(Status::unauthorized())
+    }
+
+    /// The common name is the user, the organisations are its groups.
+    fn from_certificate(&self, peer: &Peer) -> Result<User, Status> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let identity = self
+            .certificates
+            .identify(&peer.certificates, UnixTime::since_unix_epoch(now))
+            .map_err(|_| Status::unauthorized())?;
+        let mut user =
+            User { name: identity.subject.name, groups: identity.subject.groups, ..User::default() };
+        user.extra.insert("authentication.kubernetes.io/credential-id".into(), vec![identity.credential_id]);
+        add_group(&mut user, "system:authenticated");
+        Ok(user)
     }
 
     /// The user of a token alone, for reviews.
@@ -86,13 +103,3 @@ pub fn add_group(user: &mut User, group: &str) {
     }
 }
 
-/// The common name is the user, the organisations are its groups.
-fn from_certificate(der: &[u8]) -> Option<User> {
-    let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    let subject = certificate.subject();
-    let name = subject.iter_common_name().next()?.as_str().ok()?.to_owned();
-    let groups = subject.iter_organization().filter_map(|part| part.as_str().ok()).map(ToOwned::to_owned);
-    let mut user = User { name, groups: groups.collect(), ..User::default() };
-    add_group(&mut user, "system:authenticated");
-    Some(user)
-}

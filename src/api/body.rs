@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::negotiate::{Encoding, Form};
 use crate::schema::status::Status;
-use crate::schema::{protobuf, yaml};
+use crate::schema::{emit, protobuf};
 
 /// The failure of a body that is being sent or read.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -73,7 +73,7 @@ pub fn object(code: u16, form: Form, object: &Value) -> Response<Body> {
 /// The bytes of an object.
 pub fn encode(form: Form, object: &Value) -> Vec<u8> {
     match form.encoding {
-        Encoding::Yaml => yaml::emit(object).into_bytes(),
+        Encoding::Yaml => emit::yaml(object).into_bytes(),
         Encoding::Protobuf => protobuf::encode(object).unwrap_or_else(|_| json(form, object)),
         Encoding::Json => json(form, object),
     }

@@ -104,7 +104,7 @@ impl RequestInfo {
 
 /// The name in a field selector of just `metadata.name=…`; authorisation may then be for one name.
 fn exact_name(selector: &str) -> Option<String> {
-    let selector = crate::schema::selector::FieldSelector::parse(selector).ok()?;
+    let selector = crate::schema::selector::field::FieldSelector::parse(selector).ok()?;
     selector.exact("metadata.name").filter(|name| !name.is_empty()).map(ToOwned::to_owned)
 }
 

@@ -1,6 +1,7 @@
 //! Connections: accepted from listeners, wrapped in TLS, served with HTTP/1.1 or HTTP/2 within
 //! limits, and ended in order when the server stops.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{self, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
@@ -50,6 +51,13 @@ impl Server {
         let graceful = Arc::new(GracefulShutdown::new());
         let mut tasks = Vec::new();
         for listener in listeners {
+            let listener = match listener.set_nonblocking(true).and_then(|()| net::TcpListener::from_std(listener)) {
+                Ok(listener) => listener,
+                Err(error) => {
+                    warn!(%error, "cannot serve a listener");
+                    continue;
+                }
+            };
             let (server, graceful, stop) = (self.clone(), Arc::clone(&graceful), stop.clone());
             tasks.push(tokio::spawn(async move { server.accept(listener, &graceful, stop).await }));
         }
@@ -65,7 +73,7 @@ impl Server {
         }
     }
 
-    async fn accept(&self, listener: TcpListener, graceful: &GracefulShutdown, mut stop: watch::Receiver<bool>) {
+    async fn accept(&self, listener: net::TcpListener, graceful: &GracefulShutdown, mut stop: watch::Receiver<bool>) {
         loop {
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
             let accepted = tokio::select! {
@@ -99,8 +107,9 @@ impl Server {
         stream.set_nodelay(true)?;
         let acceptor = TlsAcceptor::from(Arc::clone(&self.tls));
         let stream = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await??;
-        let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-        let peer = Peer { certificate: certificate.map(|der| Arc::from(der.as_ref())) };
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let certificates = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
+        let peer = Peer { certificates };
         let service = service_fn(move |request| {
             let (api, peer) = (self.api.clone(), peer.clone());
             async move { Ok::<_, std::convert::Infallible>(api.handle(request, peer).await) }

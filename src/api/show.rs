@@ -166,7 +166,7 @@ impl Show {
         match self.form.shape {
             Shape::Whole => {
                 if let Some(ty) = self.schema() {
-                    crate::schema::canonical::canonical(ty, &mut object);
+                    crate::schema::canonical::canonical(&mut object, ty);
                 }
                 object
             }

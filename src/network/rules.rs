@@ -164,9 +164,9 @@ impl Ruleset {
     /// The transaction that puts these rules in the place of whatever the table holds.
     pub fn transaction(&self, bound: &[Bound]) -> String {
         let mut text = removal(&self.settings.table, self.family);
-        _ = write!(text, "table {} {} {{\n", self.family.as_str(), self.settings.table);
+        _ = writeln!(text, "table {} {} {{", self.family.as_str(), self.settings.table);
         text.push_str(&self.body(bound));
-        _ = write!(text, "chain state {{\nreturn comment \"{}\"\n}}\n}}\n", self.digest());
+        _ = writeln!(text, "chain state {{\nreturn comment \"{}\"\n}}\n}}", self.digest());
         text
     }
 

@@ -17,6 +17,13 @@ use crate::store::{self, Key, Record, Write};
 /// How often a generated name is tried again when it is taken, as upstream does.
 const NAME_TRIES: usize = 8;
 
+/// Whether `metadata.managedFields` is already right.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Managed {
+    Set,
+    Unset,
+}
+
 impl Registry {
     /// Stores a new object. `object` is decoded; `target.name` is empty, or must be its name.
     ///
@@ -24,11 +31,34 @@ impl Registry {
     /// The status that a kube-apiserver gives: 403 by admission, 404 for its namespace, 409 where the
     /// name is taken, 422 for what the rules of the kind say.
     pub async fn create(&self, target: &Target, object: Value, options: &WriteOptions) -> Result<Written, Status> {
+        self.create_with(target, object, options, Managed::Unset).await
+    }
+
+    /// Stores a new object that a server-side apply has made, with its managed fields.
+    ///
+    /// # Errors
+    /// As [`Registry::create`].
+    pub async fn create_applied(
+        &self,
+        target: &Target,
+        object: Value,
+        options: &WriteOptions,
+    ) -> Result<Written, Status> {
+        self.create_with(target, object, options, Managed::Set).await
+    }
+
+    async fn create_with(
+        &self,
+        target: &Target,
+        object: Value,
+        options: &WriteOptions,
+        managed: Managed,
+    ) -> Result<Written, Status> {
         let generated = object.name().is_empty() && !object.text("/metadata/generateName").is_empty();
         let tries = if generated { NAME_TRIES } else { 1 };
         let mut last = Status::internal("no name could be generated");
         for _ in 0..tries {
-            match self.create_once(target, object.clone(), options).await {
+            match self.create_once(target, object.clone(), options, managed).await {
                 Err(status) if status.reason == "AlreadyExists" && generated => last = status,
                 other => return other,
             }
@@ -41,6 +71,7 @@ impl Registry {
         target: &Target,
         mut object: Value,
         options: &WriteOptions,
+        managed: Managed,
     ) -> Result<Written, Status> {
         let kind = &target.kind;
         if !object.resource_version().is_empty() {
@@ -52,7 +83,9 @@ impl Registry {
         kind.strategy.default(&mut object);
         normalise(kind, &mut object);
         warnings.extend(meta::dedup_owners(&mut object));
-        fields::created(kind, &mut object, options, at)?;
+        if managed == Managed::Unset {
+            fields::created(kind, &mut object, options, at);
+        }
         meta::fill(&mut object, &target.namespace, at);
         admission::create(self, kind, &mut object).await?;
 
@@ -64,14 +97,14 @@ impl Registry {
         }
         kind.strategy.prepare_create(&mut object);
         let mut errors = Errors::new();
-        rules::validate(&object, kind.names, kind.is_namespaced(), &mut errors);
+        rules::validate(&object, kind.meta_rules(), &mut errors);
         kind.strategy.validate(&object, &mut errors);
         check(kind, &object, &errors)?;
         warnings.extend(kind.strategy.warnings(&object, None));
         let allocated = self.allocate_on_create(kind, &mut object, options).await?;
         normalise(kind, &mut object);
 
-        let key = Key::new(&catalog::storage_name(kind), &target.namespace, object.name());
+        let key = Key::new(catalog::storage_name(kind), &target.namespace, object.name());
         if options.dry_run {
             if self.0.store.get(&key).await.map_err(|error| failed(&error))?.is_some() {
                 return Err(exists(kind, object.name()));
@@ -115,7 +148,7 @@ pub(super) fn prepare_type(kind: &Kind, object: &mut Value) {
 /// Brings an object of a built-in kind into the form in which it is stored.
 pub(super) fn normalise(kind: &Kind, object: &mut Value) {
     if let Some(ty) = type_of(kind) {
-        canonical(ty, object);
+        canonical(object, ty);
     }
 }
 

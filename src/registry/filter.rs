@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 
 use crate::kinds::Kind;
 use crate::schema::field::quote;
-use crate::schema::selector::{FieldSelector, Selector};
+use crate::schema::selector::Selector;
+use crate::schema::selector::field::FieldSelector;
 use crate::schema::status::Status;
 use crate::store::Record;
 

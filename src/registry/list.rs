@@ -221,6 +221,7 @@ impl Lister {
             after: self.after.clone(),
             limit: Some(self.left.map_or(CHUNK, |left| left.clamp(1, CHUNK))),
             at,
+            skip_count: self.left.is_none(),
         };
         let listing = self.store.list(&self.resource, self.filter.namespace(), range).await;
         let listing = listing.map_err(|error| match error {

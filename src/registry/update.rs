@@ -101,7 +101,7 @@ impl Registry {
         preconditions(target, &object, old)?;
         warnings.extend(meta::dedup_owners(&mut object));
         if !managed {
-            fields::updated(kind, part, old, &mut object, options, at)?;
+            fields::updated(kind, part, old, &mut object, options, at);
         }
 
         meta::keep(&mut object, old);
@@ -111,7 +111,7 @@ impl Registry {
         prepare(kind, part, &mut object, old);
         normalise(kind, &mut object);
         let mut errors = Errors::new();
-        rules::validate_update(&object, old, &mut errors);
+        rules::validate_update(&object, old, kind.meta_rules(), &mut errors);
         match part {
             Part::Main => {
                 kind.strategy.validate(&object, &mut errors);

@@ -16,6 +16,8 @@ pub struct Event {
     pub kind: EventKind,
     /// The object after it; for a deletion, as it was last, at the revision of the deletion.
     pub record: Arc<Record>,
+    /// The object before it, where there was one.
+    pub previous: Option<Arc<Record>>,
 }
 
 /// A running watch.
@@ -72,7 +74,7 @@ impl Watcher {
                 }
                 _ => Arc::clone(&event.record),
             };
-            return Some(Ok(Event { kind, record }));
+            return Some(Ok(Event { kind, record, previous: event.previous }));
         }
     }
 

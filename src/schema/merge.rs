@@ -4,5 +4,14 @@
 //! Pure functions over [`serde_json::Value`] and the schema table. Defaults, validation, storage
 //! and the HTTP side of a patch belong to the callers.
 
+pub mod apply;
+pub mod fields;
 pub mod json_patch;
+pub mod last_applied;
+pub mod managed;
 pub mod merge_patch;
+pub mod reset;
+pub mod scale;
+pub mod typed;
+pub mod update;
+pub mod zero;

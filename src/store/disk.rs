@@ -1,5 +1,5 @@
-//! The database file: how it is laid out, opened, brought up to date, set aside when it is damaged,
-//! and copied. It does not know revisions beyond the number that it keeps.
+//! The database file: how it is laid out, opened, brought up to date, and set aside when it is
+//! damaged. It does not know revisions beyond the number that it keeps.
 
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::ErrorKind;
@@ -7,7 +7,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, ffi, params};
 
 use super::history::Floors;
 use super::{Error, Notice, StoreOptions};
@@ -70,7 +70,7 @@ pub(super) fn open(path: Option<&Path>, options: &StoreOptions) -> Result<Disk, 
     let disk = match open_file(path, options, STEPS) {
         Err(Error::Damaged(reason)) => {
             let revision = last_words(path);
-            let moved_to = set_aside(path)?;
+            let moved_to = set_aside(path, "damaged")?;
             let disk = open_file(path, options, STEPS)?;
             disk.conn.execute("UPDATE meta SET revision = ?1", [revision.cast_signed()])?;
             let notice = Some(Notice::SetAside { moved_to, reason });
@@ -79,26 +79,6 @@ pub(super) fn open(path: Option<&Path>, options: &StoreOptions) -> Result<Disk, 
         opened => opened?,
     };
     Ok(Disk { lock, ..disk })
-}
-
-/// Copies the database at `from`, which may be in use, to the new file `to` (mode 0600).
-pub(super) fn backup(from: &Path, to: &Path) -> Result<(), Error> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(from, flags)?;
-    check(&conn, STEPS)?;
-    backup_from(&conn, to)
-}
-
-/// Copies what the connection sees to the new file `to` (mode 0600).
-pub(super) fn backup_from(conn: &Connection, to: &Path) -> Result<(), Error> {
-    let name = to.to_str().ok_or_else(|| Error::Io(format!("{}: not a name in UTF-8", to.display())))?;
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(|e| io(to, &e))?;
-    let copied = conn.execute("VACUUM INTO ?1", [name]).map_err(Error::from);
-    let copied = copied.and_then(|_| file.sync_all().map_err(|e| io(to, &e)));
-    if copied.is_err() {
-        let _ = std::fs::remove_file(to);
-    }
-    copied
 }
 
 /// Gives back room if much of it is empty, writes the log to its place and closes the file.
@@ -116,7 +96,8 @@ pub(super) fn close(conn: Connection) -> Result<(), Error> {
     checkpoint.and(closed)
 }
 
-fn lock(path: &Path) -> Result<File, Error> {
+/// Takes the lock that an open database holds.
+pub(super) fn lock(path: &Path) -> Result<File, Error> {
     let place = beside(path, "-lock");
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&place);
     let file = file.map_err(|e| io(&place, &e))?;
@@ -138,7 +119,14 @@ pub(super) fn open_file(path: &Path, options: &StoreOptions, steps: &[&str]) -> 
         Err(error) => return Err(io(path, &error)),
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    prepare(Connection::open_with_flags(path, flags)?, options, steps)
+    match prepare(Connection::open_with_flags(path, flags)?, options, steps) {
+        Err(Error::Full) => {
+            // The index of the log has no room either; kept in memory, it lets everything be read.
+            let conn = Connection::open_with_flags_and_vfs(path, flags, "unix-excl")?;
+            prepare(conn, options, steps)
+        }
+        prepared => prepared,
+    }
 }
 
 /// Checks, brings up to date and tunes what was opened; gives it with the revision that it holds.
@@ -201,7 +189,7 @@ pub(super) fn finish(conn: &Connection, revision: u64, floors: &Floors) -> Resul
 }
 
 /// The version of the layout, 0 for an empty file; or why it cannot be used.
-fn check(conn: &Connection, steps: &[&str]) -> Result<usize, Error> {
+pub(super) fn check(conn: &Connection, steps: &[&str]) -> Result<usize, Error> {
     let number = |pragma: &str| conn.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0));
     let (application, version) = (number("application_id")?, number("user_version")?);
     let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -221,12 +209,15 @@ fn check(conn: &Connection, steps: &[&str]) -> Result<usize, Error> {
         _ => conn.query_row("SELECT clean FROM meta", [], |row| row.get(0)).optional()?,
     };
     if clean != Some(1) {
-        let verdict: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if verdict != "ok" {
-            return Err(Error::Damaged(verdict));
-        }
+        check_pages(conn)?;
     }
     Ok(version)
+}
+
+/// Looks at every page.
+pub(super) fn check_pages(conn: &Connection) -> Result<(), Error> {
+    let verdict: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict == "ok" { Ok(()) } else { Err(Error::Damaged(verdict)) }
 }
 
 fn migrate(conn: &mut Connection, version: usize, steps: &[&str]) -> Result<(), Error> {
@@ -246,21 +237,21 @@ fn migrate(conn: &mut Connection, version: usize, steps: &[&str]) -> Result<(), 
 
 /// The revision that a damaged database still tells, or else one that it cannot have reached: the
 /// seconds since 1970, as no store made a change each second from then on.
-fn last_words(path: &Path) -> u64 {
+pub(super) fn last_words(path: &Path) -> u64 {
     let told = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
         .and_then(|conn| conn.query_row("SELECT revision FROM meta", [], |row| row.get::<_, i64>(0)));
     told.unwrap_or_else(|_| Timestamp::now().as_second()).cast_unsigned()
 }
 
-/// Moves a database and its log to a name that is free.
-fn set_aside(path: &Path) -> Result<PathBuf, Error> {
+/// Moves a database and its log to a name that is free: `<path>.<why>-<time>`.
+pub(super) fn set_aside(path: &Path, why: &str) -> Result<PathBuf, Error> {
     let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
-    let mut to = beside(path, &format!(".damaged-{time}"));
+    let mut to = beside(path, &format!(".{why}-{time}"));
     for number in 2.. {
         if !to.exists() {
             break;
         }
-        to = beside(path, &format!(".damaged-{time}-{number}"));
+        to = beside(path, &format!(".{why}-{time}-{number}"));
     }
     // The log goes first: without it the file is as it was before, with a foreign one it is not.
     for part in ["-wal", "-shm", ""] {
@@ -274,13 +265,13 @@ fn set_aside(path: &Path) -> Result<PathBuf, Error> {
 }
 
 /// The path with something appended to its last name.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-fn io(path: &Path, error: &std::io::Error) -> Error {
+pub(super) fn io(path: &Path, error: &std::io::Error) -> Error {
     match error.kind() {
         ErrorKind::StorageFull => Error::Full,
         _ => Error::Io(format!("{}: {error}", path.display())),
@@ -289,6 +280,9 @@ fn io(path: &Path, error: &std::io::Error) -> Error {
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
+        if error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHMSIZE) {
+            return Self::Full;
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),

@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 
 use super::{Error, Key, Record};
 
-/// What an event is counted for beside the bytes of its objects.
-const OVERHEAD: usize = 256;
+/// What an object is counted for beside its bytes, about what its key and the bookkeeping take.
+const OVERHEAD: usize = 384;
 
 /// What happened to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,7 +232,7 @@ impl Ring {
             }
             let known = self.record(&previous.key, previous.revision);
             if !known.is_some_and(|known| Arc::ptr_eq(&known, previous)) {
-                cost += previous.size();
+                cost += OVERHEAD + previous.size();
             }
         }
         self.bytes += cost;
@@ -250,8 +250,8 @@ impl Ring {
         // What a later event still holds as its previous state is now counted there.
         let holds = |entry: &&mut Entry| entry.event.previous.as_ref().is_some_and(|p| Arc::ptr_eq(p, &event.record));
         if let Some(next) = self.events.iter_mut().find(holds) {
-            next.cost += event.record.size();
-            self.bytes += event.record.size();
+            next.cost += OVERHEAD + event.record.size();
+            self.bytes += OVERHEAD + event.record.size();
         }
     }
 }

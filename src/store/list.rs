@@ -106,9 +106,9 @@ impl State<'_> {
             let added = page.add(|| {
                 let (namespace, name) = path.split_once('/').unwrap_or_default();
                 let key = Key::new(request.resource.clone(), namespace, name);
-                let (head, status) = parts(row, 2)?;
-                let record = Record { key, revision: row.get::<_, i64>(1)?.cast_unsigned(), head, status };
-                Ok(match self.volatile.get(&record.key) {
+                let (head, status) = parts(row, 3)?;
+                let record = Record { key, revision: row.get::<_, i64>(2)?.cast_unsigned(), head, status };
+                Ok(match self.volatile.get(&row.get(1)?) {
                     Some(volatile) => volatile.over(record),
                     None => record,
                 })

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::history::{Event, EventKind, History};
 use super::table::{Place, Table};
-use super::{Error, Expect, Key, Record, Write, disk};
+use super::{Error, Expect, Key, Record, Write, copy, disk};
 
 /// Revisions that are reserved by one write. After a kill the revision goes on above them.
 const RESERVE: u64 = 10_000;
@@ -21,15 +21,17 @@ pub(super) struct State<'c> {
     pub(super) history: History,
     /// Revision of the latest change.
     pub(super) revision: u64,
-    /// The statuses that are not on disk; each belongs to a row.
-    pub(super) volatile: HashMap<Key, Volatile>,
+    /// The statuses that are not on disk, by the row to which each belongs.
+    pub(super) volatile: HashMap<i64, Volatile>,
     /// No revision above it may be given out before a higher one is on disk.
     bound: u64,
+    /// A page did not read as one: the next start has to look at all of them.
+    damaged: bool,
 }
 
 /// A status that stands over that of the row.
-#[derive(Clone)]
 pub(super) struct Volatile {
+    resource: Arc<str>,
     revision: u64,
     status: Bytes,
 }
@@ -46,7 +48,7 @@ impl Volatile {
 struct Staged {
     revision: u64,
     events: Vec<Event>,
-    volatile: Vec<(Key, Option<Volatile>)>,
+    volatile: Vec<(i64, Option<Volatile>)>,
 }
 
 /// What became of one logical commit.
@@ -76,7 +78,7 @@ impl From<Error> for Failure {
 impl<'c> State<'c> {
     /// The state when a database was opened that stands at `revision`.
     pub(super) fn new(table: Table<'c>, revision: u64, history: History) -> Self {
-        Self { table, history, revision, volatile: HashMap::new(), bound: revision }
+        Self { table, history, revision, volatile: HashMap::new(), bound: revision, damaged: false }
     }
 
     /// One object.
@@ -88,17 +90,16 @@ impl<'c> State<'c> {
     /// Does all commits in one transaction. A commit that may not be done fails by itself; an error
     /// of the database means that none is done.
     pub(super) fn commit(&mut self, commits: &[&[Write]]) -> Result<Vec<Outcome>, Error> {
-        let mut staged = Staged { revision: self.revision, ..Staged::default() };
-        let done = self.transact(commits, &mut staged);
-        if done.is_err() {
-            self.table.rollback();
-        }
-        let outcomes = done?;
+        let (outcomes, staged) = match self.attempt(commits) {
+            // The log may hold room that nothing needs any more.
+            Err(Error::Full) if self.table.restart_log().is_ok() => self.attempt(commits)?,
+            done => done?,
+        };
         self.revision = staged.revision;
-        for (key, volatile) in staged.volatile {
+        for (id, volatile) in staged.volatile {
             match volatile {
-                Some(volatile) => self.volatile.insert(key, volatile),
-                None => self.volatile.remove(&key),
+                Some(volatile) => self.volatile.insert(id, volatile),
+                None => self.volatile.remove(&id),
             };
         }
         if !staged.events.is_empty() {
@@ -123,11 +124,15 @@ impl<'c> State<'c> {
         let revision = self.revision + 1;
         if revision > self.bound {
             let bound = revision + RESERVE;
-            self.table.reserve(bound)?;
+            match self.table.reserve(bound) {
+                Err(Error::Full) if self.table.restart_log().is_ok() => self.table.reserve(bound)?,
+                reserved => reserved?,
+            }
             self.bound = bound;
         }
         self.revision = revision;
-        self.volatile.insert(key.clone(), Volatile { revision, status: status.clone() });
+        let volatile = Volatile { resource: key.resource.clone(), revision, status: status.clone() };
+        self.volatile.insert(current.place.id, volatile);
         let previous = current.record;
         let record = Record { revision, status: Some(status), ..Record::clone(&previous) };
         let event =
@@ -138,23 +143,37 @@ impl<'c> State<'c> {
 
     /// Copies the database to a new file.
     pub(super) fn backup(&self, to: &Path) -> Result<(), Error> {
-        disk::backup_from(self.table.conn, to)
+        copy::backup_from(self.table.conn, to)
+    }
+
+    /// Remembers what a request met.
+    pub(super) fn note<T>(&mut self, result: &Result<T, Error>) {
+        self.damaged |= matches!(result, Err(Error::Damaged(_)));
     }
 
     /// Says on disk where the store ends. The statuses that are lost by it count as one more change
     /// of their resources, so that nobody goes on from a state that is not there any more.
     pub(super) fn finish(&mut self) -> Result<(), Error> {
-        if self.bound == self.revision {
+        if self.bound == self.revision || self.damaged {
             return Ok(());
         }
         let mut floors = self.history.lock().final_floors();
         if !self.volatile.is_empty() {
             self.revision += 1;
         }
-        for key in self.volatile.keys() {
-            floors.lift(&key.resource, self.revision);
+        for volatile in self.volatile.values() {
+            floors.lift(&volatile.resource, self.revision);
         }
         disk::finish(self.table.conn, self.revision, &floors)
+    }
+
+    fn attempt(&mut self, commits: &[&[Write]]) -> Result<(Vec<Outcome>, Staged), Error> {
+        let mut staged = Staged { revision: self.revision, ..Staged::default() };
+        let done = self.transact(commits, &mut staged);
+        if done.is_err() {
+            self.table.rollback();
+        }
+        Ok((done?, staged))
     }
 
     fn transact(&mut self, commits: &[&[Write]], staged: &mut Staged) -> Result<Vec<Outcome>, Error> {
@@ -229,8 +248,9 @@ impl<'c> State<'c> {
                 self.table.update(current.place, &record, !keep)?;
                 if current.volatile {
                     let status = record.status.clone().filter(|_| keep);
-                    let volatile = status.map(|status| Volatile { revision, status });
-                    staged.volatile.push((record.key.clone(), volatile));
+                    let resource = record.key.resource.clone();
+                    let volatile = status.map(|status| Volatile { resource, revision, status });
+                    staged.volatile.push((current.place.id, volatile));
                 }
                 (EventKind::Modified, record, Some(current.record))
             }
@@ -238,7 +258,7 @@ impl<'c> State<'c> {
                 let current = self.expect(key, *expect, staged)?;
                 self.table.delete(current.place)?;
                 if current.volatile {
-                    staged.volatile.push((key.clone(), None));
+                    staged.volatile.push((current.place.id, None));
                 }
                 let last = last.clone().unwrap_or_else(|| Record::clone(&current.record));
                 (EventKind::Deleted, Record { revision, key: key.clone(), ..last }, Some(current.record))
@@ -263,9 +283,9 @@ impl<'c> State<'c> {
     /// The object as it is, with what the transaction has staged.
     fn current(&mut self, key: &Key, staged: &Staged) -> Result<Option<Current>, Error> {
         let Some(place) = self.table.find(&key.resource, &key.path())? else { return Ok(None) };
-        let volatile = match staged.volatile.iter().rev().find(|(staged, _)| staged == key) {
+        let volatile = match staged.volatile.iter().rev().find(|(id, _)| *id == place.id) {
             Some((_, volatile)) => volatile.as_ref(),
-            None => self.volatile.get(key),
+            None => self.volatile.get(&place.id),
         };
         let revision = volatile.map_or(place.revision, |volatile| volatile.revision);
         let at = staged.events.binary_search_by_key(&revision, |event| event.revision).ok();

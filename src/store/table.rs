@@ -17,6 +17,7 @@ pub(super) struct Table<'c> {
     update_head: Statement<'c>,
     delete: Statement<'c>,
     reserve: Statement<'c>,
+    restart_log: Statement<'c>,
     begin: Statement<'c>,
     commit: Statement<'c>,
     rollback: Statement<'c>,
@@ -40,7 +41,7 @@ impl<'c> Table<'c> {
             conn,
             find: sql("SELECT id, revision FROM objects WHERE resource = ?1 AND path = ?2")?,
             read: sql("SELECT head, status FROM objects WHERE id = ?1")?,
-            range: sql("SELECT path, revision, head, status FROM objects
+            range: sql("SELECT path, id, revision, head, status FROM objects
                 WHERE resource = ?1 AND path > ?2 AND path < ?3 ORDER BY path")?,
             count: sql("SELECT count(*) FROM objects WHERE resource = ?1 AND path > ?2 AND path < ?3")?,
             insert: sql("INSERT INTO objects (resource, path, revision, head, status) VALUES (?1, ?2, ?3, ?4, ?5)")?,
@@ -48,6 +49,7 @@ impl<'c> Table<'c> {
             update_head: sql("UPDATE objects SET revision = ?2, head = ?3 WHERE id = ?1")?,
             delete: sql("DELETE FROM objects WHERE id = ?1")?,
             reserve: sql("UPDATE meta SET revision = ?1, clean = 0")?,
+            restart_log: sql("PRAGMA wal_checkpoint(RESTART)")?,
             begin: sql("BEGIN IMMEDIATE")?,
             commit: sql("COMMIT")?,
             rollback: sql("ROLLBACK")?,
@@ -70,7 +72,7 @@ impl<'c> Table<'c> {
         Ok(self.read.query_row([place.id], |row| parts(row, 0))?)
     }
 
-    /// The rows between two paths, both excluded, in order: path, revision, head, status.
+    /// The rows between two paths, both excluded, in order: path, id, revision, head, status.
     pub(super) fn range(&mut self, resource: &str, low: &str, high: &str) -> Result<Rows<'_>, Error> {
         Ok(self.range.query([resource, low, high])?)
     }
@@ -109,6 +111,11 @@ impl<'c> Table<'c> {
     pub(super) fn reserve(&mut self, bound: u64) -> Result<(), Error> {
         self.reserve.execute([bound.cast_signed()])?;
         Ok(())
+    }
+
+    /// Writes the log to its place, so that it begins anew in the room that it has.
+    pub(super) fn restart_log(&mut self) -> Result<(), Error> {
+        Ok(self.restart_log.query_row([], |_| Ok(()))?)
     }
 
     /// Begins a transaction.

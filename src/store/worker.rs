@@ -46,7 +46,7 @@ pub(super) fn run(disk: Disk, requests: &Receiver<Request>, history: &History) {
     let closed = served.and_then(|finished| finished).and(disk::close(conn));
     drop(lock);
     if let Some(reply) = closing {
-        answer(reply, closed);
+        let _ = reply.send(closed);
     }
 }
 
@@ -58,13 +58,23 @@ fn serve(state: &mut State<'_>, requests: &Receiver<Request>) -> Option<Reply<()
         let waiting = std::iter::once(first).chain(requests.try_iter()).take(BATCH);
         for request in waiting {
             match request {
-                Request::Get(key, reply) => answer(reply, state.get(&key)),
-                Request::List(request, reply) => answer(reply, state.list(&request)),
+                Request::Get(key, reply) => {
+                    let result = state.get(&key);
+                    answer(state, reply, result);
+                }
+                Request::List(request, reply) => {
+                    let result = state.list(&request);
+                    answer(state, reply, result);
+                }
                 Request::Commit(writes, reply) => commits.push((writes, reply)),
                 Request::VolatileStatus(key, expect, status, reply) => {
-                    answer(reply, state.set_volatile_status(&key, &expect, status));
+                    let result = state.set_volatile_status(&key, &expect, status);
+                    answer(state, reply, result);
                 }
-                Request::Backup(to, reply) => answer(reply, state.backup(&to)),
+                Request::Backup(to, reply) => {
+                    let result = state.backup(&to);
+                    answer(state, reply, result);
+                }
                 Request::Close(reply) => closing = Some(reply),
             }
             if closing.is_some() {
@@ -89,7 +99,7 @@ fn commit(state: &mut State<'_>, commits: Vec<Commit>) {
     match state.commit(&all) {
         Ok(results) => {
             for ((_, reply), result) in commits.into_iter().zip(results) {
-                answer(reply, result);
+                answer(state, reply, result);
             }
         }
         Err(_) if commits.len() > 1 => {
@@ -99,13 +109,14 @@ fn commit(state: &mut State<'_>, commits: Vec<Commit>) {
         }
         Err(error) => {
             if let Some((_, reply)) = commits.into_iter().next() {
-                answer(reply, Err(error));
+                answer(state, reply, Err(error));
             }
         }
     }
 }
 
 /// Answers; it does not matter whether someone still listens.
-fn answer<T>(reply: Reply<T>, result: Result<T, Error>) {
+fn answer<T>(state: &mut State<'_>, reply: Reply<T>, result: Result<T, Error>) {
+    state.note(&result);
     let _ = reply.send(result);
 }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -16,7 +17,13 @@ const CREATES: u32 = 1_000;
 /// Bytes of an object.
 const SIZE: usize = 2_048;
 
+/// Says to this program which database it only opens, to see what that takes in a fresh process.
+const OPEN: &str = "K2D_BENCH_OPEN";
+
 fn main() -> Result<()> {
+    if let Some(path) = std::env::var_os(OPEN) {
+        return memory(Path::new(&path));
+    }
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("store-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -43,21 +50,36 @@ async fn measure(folder: &Path) -> Result<()> {
     let disk = fs::metadata(&path)?.len();
     println!("{:<28} {:>9} B an object of {SIZE} B", "disk", disk / u64::from(CREATES));
 
-    let before = anonymous()?;
+    let status = Command::new(std::env::current_exe()?).env(OPEN, &path).status()?;
+    anyhow::ensure!(status.success(), "the fresh process failed");
+
     let store = Store::open(&path, &StoreOptions::default())?.store;
-    let opened = anonymous()?;
-    println!("{:<28} {:>9} KiB anonymous", "open store", opened.saturating_sub(before));
     for round in ["first", "second"] {
         let start = Instant::now();
         let bytes = walk(&store).await?;
         let label = format!("list of {CREATES}, {round}");
         println!("{label:<28} {:>9.2} ms, {} KiB in parts of 50", millis(start.elapsed()), bytes / 1024);
     }
-    println!("{:<28} {:>9} KiB anonymous", "after the lists", anonymous()?.saturating_sub(before));
     watchers(&store).await?;
-    println!("{:<28} {:>9} KiB anonymous", "after the updates", anonymous()?.saturating_sub(before));
     store.close().await?;
     Ok(())
+}
+
+/// Anonymous memory of a process that opens a store and reads it.
+fn memory(path: &Path) -> Result<()> {
+    let before = anonymous()?;
+    let grown = |label: &str| -> Result<()> {
+        println!("{label:<28} {:>9} KiB anonymous", anonymous()? - before);
+        Ok(())
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    grown("runtime")?;
+    let store = Store::open(path, &StoreOptions::default())?.store;
+    grown("with an open store")?;
+    runtime.block_on(walk(&store))?;
+    grown("after a list")?;
+    runtime.block_on(watchers(&store))?;
+    grown("with a full history")
 }
 
 /// Durable inserts of the same objects by nothing but SQLite, and the bytes that they wrote.

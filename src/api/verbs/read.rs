@@ -16,7 +16,6 @@ use crate::registry::list::{Continue, ListOptions, Lister, parse_version};
 use crate::registry::watch::{Event, Watcher};
 use crate::registry::Target;
 use crate::schema::field::{Errors, Path};
-use crate::schema::object::Object;
 use crate::schema::protobuf;
 use crate::schema::status::Status;
 use crate::store::EventKind;
@@ -314,30 +313,26 @@ impl Stream {
         if self.lister.is_some() {
             return Some(self.initial().await);
         }
+        let mark = self.marked + Duration::from_secs(BOOKMARK_SECONDS);
+        let wake = if self.bookmarks { mark.min(self.until) } else { self.until };
         let watcher = self.watcher.as_mut()?;
-        loop {
-            let mark = self.marked + Duration::from_secs(BOOKMARK_SECONDS);
-            let wake = if self.bookmarks { mark.min(self.until) } else { self.until };
-            tokio::select! {
-                event = watcher.next() => {
-                    return match event? {
-                        Ok(event) => Some(self.event(&event)),
-                        Err(status) => {
-                            self.state = State::Ended;
-                            Some(self.frame("ERROR", &status.to_value()))
-                        }
-                    };
-                }
-                () = tokio::time::sleep_until(wake) => {
-                    if wake == self.until {
-                        return None;
-                    }
-                    self.marked = Instant::now();
-                    let revision = watcher.position();
-                    let bookmark = self.show.bookmark(revision, false, self.first);
-                    return Some(self.frame("BOOKMARK", &bookmark));
-                }
-                _ = self.stopping.wait_for(|stopping| *stopping) => return None,
+        let event = tokio::select! {
+            event = watcher.next() => Some(event?),
+            () = tokio::time::sleep_until(wake) => None,
+            _ = self.stopping.wait_for(|stopping| *stopping) => return None,
+        };
+        match event {
+            Some(Ok(event)) => Some(self.event(&event)),
+            Some(Err(status)) => {
+                self.state = State::Ended;
+                Some(self.frame("ERROR", &status.to_value()))
+            }
+            None if wake == self.until => None,
+            None => {
+                let revision = watcher.position();
+                self.marked = Instant::now();
+                let bookmark = self.show.bookmark(revision, false, self.first);
+                Some(self.frame("BOOKMARK", &bookmark))
             }
         }
     }
@@ -345,27 +340,28 @@ impl Stream {
     /// What is there already, a chunk at a time, then the bookmark that says so.
     async fn initial(&mut self) -> Bytes {
         let mut out = Vec::new();
-        while let Some(lister) = &mut self.lister {
+        let Some(mut lister) = self.lister.take() else { return Bytes::new() };
+        loop {
             match lister.next().await {
                 Ok(Some(record)) => {
                     self.write_event("ADDED", &mut out, |show, first, out| show.event(&record, first, out));
                     if out.len() >= CHUNK {
+                        self.lister = Some(lister);
                         break;
                     }
                 }
                 Ok(None) => {
-                    let revision = lister.revision();
-                    self.lister = None;
                     if self.end_mark {
-                        let bookmark = self.show.bookmark(revision, true, self.first);
+                        let bookmark = self.show.bookmark(lister.revision(), true, self.first);
                         self.write_event("BOOKMARK", &mut out, |_, _, out| write_value(&bookmark, out));
                     }
+                    break;
                 }
                 Err(status) => {
-                    self.lister = None;
                     self.state = State::Ended;
                     let status = status.to_value();
                     self.write_event("ERROR", &mut out, |_, _, out| write_value(&status, out));
+                    break;
                 }
             }
         }

@@ -20,7 +20,7 @@ use crate::schema::status::Status;
 fn scale_of(object: &Value) -> Value {
     let selector = match object.pointer("/spec/selector") {
         Some(selector) if selector.get("matchLabels").is_some() || selector.get("matchExpressions").is_some() => {
-            selector::format_selector(selector)
+            selector::format_object(selector)
         }
         Some(Value::Object(labels)) => selector::format_labels(Some(labels)),
         _ => String::new(),

@@ -69,6 +69,9 @@ mod tests {
                 "-D -f ipv4 -p udp --orig-port-dst 30514",
             ]
         );
-        assert_eq!(stale(Family::V4, &[kept.clone()], &[kept]), Vec::<Vec<String>>::new());
+        assert_eq!(
+            stale(Family::V4, std::slice::from_ref(&kept), std::slice::from_ref(&kept)),
+            Vec::<Vec<String>>::new()
+        );
     }
 }

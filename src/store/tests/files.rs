@@ -300,3 +300,53 @@ async fn a_backup_is_a_store_of_the_same_objects() {
     assert!(Store::backup_file(&folder.0.join("none.db"), &folder.0.join("third.db")).is_err());
     assert!(!folder.0.join("third.db").exists() && !folder.0.join("none.db").exists());
 }
+
+#[tokio::test]
+async fn a_backup_takes_the_place_of_what_was_there() {
+    let folder = Folder::new();
+    let store = open(&folder.file());
+    let a = create(&store, &key("a"), 1).await;
+    let copy = folder.0.join("copy.db");
+    store.backup(&copy).await.unwrap();
+    let b = create(&store, &key("b"), 1).await;
+    assert!(matches!(Store::restore_file(&copy, &folder.file()), Err(Error::InUse)));
+    drop(store);
+    std::fs::write(folder.0.join("bad.db"), "no database").unwrap();
+    assert!(matches!(Store::restore_file(&folder.0.join("bad.db"), &folder.file()), Err(Error::Damaged(_))));
+    assert!(Store::restore_file(&folder.0.join("none.db"), &folder.file()).is_err());
+    assert_eq!(list(&open(&folder.file())).await.records, [a.clone(), b.clone()], "it is as it was");
+
+    let kept = Store::restore_file(&copy, &folder.file()).unwrap().unwrap();
+    let store = open(&folder.file());
+    assert_eq!(list(&store).await.records, std::slice::from_ref(&a));
+    assert!(store.revision() > b.revision);
+    // What was watched is another history.
+    assert!(matches!(store.watch("pods", Some(b.revision)), Err(Error::Expired { .. })));
+    assert_eq!(mode(&folder.file()), 0o600);
+    assert_eq!(list(&open(&kept)).await.records, [a.clone(), b]);
+    // On a machine that had none.
+    let elsewhere = Folder::new();
+    assert_eq!(Store::restore_file(&copy, &elsewhere.file()).unwrap(), None);
+    assert_eq!(list(&open(&elsewhere.file())).await.records, [a]);
+    assert_eq!(files(&elsewhere), ["state.db", "state.db-lock"]);
+}
+
+#[tokio::test]
+async fn damage_that_is_met_while_the_store_is_open_is_told_and_not_forgotten() {
+    let folder = Folder::new();
+    let store = open(&folder.file());
+    for number in 0..300 {
+        create(&store, &key(&number.to_string()), "x".repeat(2_000)).await;
+    }
+    drop(store);
+    let store = open(&folder.file());
+    create(&store, &key("new"), 1).await;
+    let mut content = std::fs::read(folder.file()).unwrap();
+    let middle = content.len() / 2 / 8192 * 8192;
+    content[middle..middle + 8192].fill(0xff);
+    std::fs::write(folder.file(), &content).unwrap();
+    assert!(matches!(store.list("pods", None, ListRange::default()).await, Err(Error::Damaged(_))));
+    assert!(store.get(&key("new")).await.unwrap().is_some(), "the rest can be read");
+    drop(store);
+    open_damaged(&folder);
+}

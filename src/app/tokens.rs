@@ -1,0 +1,116 @@
+//! Tokens of service accounts: made for pods and for TokenRequests, and told apart from bad ones.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+
+use crate::api::authn::Tokens;
+use crate::host::token::TokenKey;
+use crate::registry::{Registry, User};
+use crate::schema::object::Object;
+
+/// The issuer of the tokens, and the audience of those for the API itself.
+#[must_use]
+pub fn issuer(domain: &str) -> String {
+    format!("https://kubernetes.default.svc.{domain}")
+}
+
+/// Knows the tokens of service accounts.
+pub struct ServiceAccountTokens {
+    key: Arc<TokenKey>,
+    registry: Registry,
+    issuer: String,
+}
+
+impl ServiceAccountTokens {
+    /// For tokens signed by `key`.
+    #[must_use]
+    pub fn new(key: Arc<TokenKey>, registry: Registry, issuer: String) -> Self {
+        Self { key, registry, issuer }
+    }
+
+    /// The user of a token whose account (and pod or secret that it is bound to) is still there.
+    async fn check(&self, token: &str) -> Option<User> {
+        let claims = self.key.verify(token, SystemTime::now()).ok()?;
+        if claims["iss"] != self.issuer.as_str() || !for_audience(&claims, &self.issuer) {
+            return None;
+        }
+        let of = claims.get("kubernetes.io")?;
+        let namespace = of["namespace"].as_str()?;
+        let (name, uid) = (of.text("/serviceaccount/name"), of.text("/serviceaccount/uid"));
+        self.exists("serviceaccounts", namespace, name, uid).await?;
+        let mut user = User {
+            name: format!("system:serviceaccount:{namespace}:{name}"),
+            uid: uid.to_owned(),
+            groups: vec!["system:serviceaccounts".into(), format!("system:serviceaccounts:{namespace}")],
+            ..User::default()
+        };
+        if let Some(id) = claims["jti"].as_str() {
+            user.extra.insert("authentication.kubernetes.io/credential-id".into(), vec![format!("JTI={id}")]);
+        }
+        for (key, plural) in [("pod", "pods"), ("secret", "secrets")] {
+            let Some(bound) = of.get(key) else { continue };
+            let (name, uid) = (bound.text("/name"), bound.text("/uid"));
+            self.exists(plural, namespace, name, uid).await?;
+            if key == "pod" {
+                let extra = &mut user.extra;
+                extra.insert("authentication.kubernetes.io/pod-name".into(), vec![name.to_owned()]);
+                extra.insert("authentication.kubernetes.io/pod-uid".into(), vec![uid.to_owned()]);
+            }
+        }
+        Some(user)
+    }
+
+    async fn exists(&self, plural: &str, namespace: &str, name: &str, uid: &str) -> Option<()> {
+        let target = self.registry.target("", plural, namespace, name).ok()?;
+        let object = self.registry.read(&target).await.ok()??;
+        (object.uid() == uid).then_some(())
+    }
+}
+
+/// Whether a token is meant for that audience.
+fn for_audience(claims: &Value, audience: &str) -> bool {
+    match &claims["aud"] {
+        Value::String(one) => one == audience,
+        Value::Array(list) => list.iter().any(|one| one == audience),
+        _ => false,
+    }
+}
+
+impl Tokens for ServiceAccountTokens {
+    fn user<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Option<User>> {
+        Box::pin(self.check(token))
+    }
+}
+
+/// The claims of a token for a service account (KEP-1205): `bound` is the kind in lower case, name
+/// and uid of what it lives and dies with.
+#[must_use]
+pub fn claims(
+    issuer: &str,
+    account: &Value,
+    bound: Option<(&str, &str, &str)>,
+    audiences: &[String],
+    now: u64,
+    seconds: u64,
+) -> Value {
+    let mut of = json!({
+        "namespace": account.namespace(),
+        "serviceaccount": {"name": account.name(), "uid": account.uid()},
+    });
+    if let Some((kind, name, uid)) = bound {
+        of[kind] = json!({"name": name, "uid": uid});
+    }
+    json!({
+        "iss": issuer,
+        "sub": format!("system:serviceaccount:{}:{}", account.namespace(), account.name()),
+        "aud": audiences,
+        "iat": now,
+        "nbf": now,
+        "exp": now.saturating_add(seconds),
+        "jti": uuid::Uuid::new_v4().to_string(),
+        "kubernetes.io": of,
+    })
+}
