@@ -13,6 +13,7 @@ pub mod decode;
 pub mod discovery;
 pub mod health;
 pub mod negotiate;
+pub mod proto;
 pub mod request;
 pub mod server;
 pub mod show;

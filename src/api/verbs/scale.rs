@@ -110,7 +110,7 @@ pub async fn write(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Sta
                 object.metadata_mut().insert(key.into(), said.clone());
             }
         }
-        Ok(Changed { object, managed: false })
+        Ok(Changed::new(object))
     };
     let written = cx.api.registry().update(&cx.target(), Part::Sub("scale"), &mut change, &write).await?;
     warnings.extend(written.warnings);

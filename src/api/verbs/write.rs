@@ -163,7 +163,8 @@ async fn update(cx: &Context<'_>, bytes: Bytes, part: Part) -> Result<Response<B
     let target = cx.target();
     let write = cx.write_options(options.dry_run);
     let outcome = {
-        let mut change = |_: &Value| Ok(Changed { object: object.clone(), managed: false });
+        let uid = Some(object.uid().to_owned()).filter(|uid| !uid.is_empty());
+        let mut change = |_: &Value| Ok(Changed { object: object.clone(), managed: false, uid: uid.clone() });
         cx.api.registry().update(&target, part, &mut change, &write).await
     };
     let creates = part == Part::Main && cx.kind.strategy.allows_create_on_update();
@@ -180,9 +181,13 @@ async fn patch_object(cx: &Context<'_>, bytes: Bytes, part: Part) -> Result<Resp
     let media = decode::media_type(&cx.headers);
     let patch = Patch::read(cx, &media, &bytes)?;
     let options = Options::read(cx, "PatchOptions", Some(patch.is_apply()))?;
-    let patch = patch.parse(cx, &bytes, options.validation)?;
     let write = cx.write_options(options.dry_run);
     let target = cx.target();
+    if !patch.is_apply() {
+        // That it is not there is told before what is wrong with the patch.
+        cx.api.registry().get(&target).await?;
+    }
+    let patch = patch.parse(cx, &bytes, options.validation)?;
     let mut warnings = Vec::new();
     let outcome = {
         let mut change = |old: &Value| {
