@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::negotiate::{Encoding, Form};
 use super::proto;
-use crate::schema::status::Status;
 use crate::schema::emit;
+use crate::schema::status::Status;
 
 /// The failure of a body that is being sent or read.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -43,11 +43,9 @@ where
 {
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Status::new(
-            413,
-            "RequestEntityTooLarge",
-            format!("Request entity too large: limit is {limit}"),
-        )),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Status::new(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {limit}")))
+        }
         Err(error) => Err(Status::bad_request(format!("the body cannot be read: {error}"))),
     }
 }

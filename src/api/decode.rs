@@ -57,6 +57,20 @@ pub fn object(
     typed(cx, bytes, &expected, validation, warnings)
 }
 
+/// Reads a body as an object of another kind, which a subresource takes.
+///
+/// # Errors
+/// As [`object`].
+pub fn other(
+    cx: &Context<'_>,
+    bytes: &Bytes,
+    expected: &Expected<'_>,
+    validation: Validation,
+    warnings: &mut Vec<String>,
+) -> Result<Value, Status> {
+    typed(cx, bytes, expected, validation, warnings)
+}
+
 /// Reads a body as the Scale of an object.
 ///
 /// # Errors
@@ -142,8 +156,8 @@ pub fn delete_options(cx: &Context<'_>, bytes: &Bytes) -> Result<Value, Status> 
 /// # Errors
 /// 400 for what is none.
 pub fn yaml(bytes: &[u8], validation: Validation, warnings: &mut Vec<String>) -> Result<Value, Status> {
-    let decoded = yaml_text::read(bytes)
-        .map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
+    let decoded =
+        yaml_text::read(bytes).map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
     match validation {
         Validation::Ignore => {}
         Validation::Warn => warnings.extend(decoded.warnings()),
@@ -160,12 +174,7 @@ pub fn yaml(bytes: &[u8], validation: Validation, warnings: &mut Vec<String>) ->
 ///
 /// # Errors
 /// 400 for what is none.
-pub fn untyped(
-    bytes: &[u8],
-    list: bool,
-    validation: Validation,
-    warnings: &mut Vec<String>,
-) -> Result<Value, Status> {
+pub fn untyped(bytes: &[u8], list: bool, validation: Validation, warnings: &mut Vec<String>) -> Result<Value, Status> {
     if list {
         let value: Value = serde_json::from_slice(bytes)
             .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?;

@@ -35,10 +35,7 @@ pub fn frame(event: &str, object: &Value) -> Vec<u8> {
 /// 400 for what is no message of that kind.
 pub fn object(bytes: &[u8], expected: &Expected<'_>) -> Result<Value, Status> {
     let envelope = protobuf::open(bytes).map_err(|error| {
-        Status::bad_request(format!(
-            "the object provided is unrecognized (must be of type {}): {error}",
-            expected.kind
-        ))
+        Status::bad_request(format!("the object provided is unrecognized (must be of type {}): {error}", expected.kind))
     })?;
     let found = found(&envelope.api_version, &envelope.kind, expected).map_err(Status::bad_request)?;
     let Some(ty) = Type::builtin(&found.group, &found.version, &found.kind) else {
@@ -47,8 +44,7 @@ pub fn object(bytes: &[u8], expected: &Expected<'_>) -> Result<Value, Status> {
     if !found.is(expected) && expected.kind != "DeleteOptions" {
         convertible(&found, expected)?;
     }
-    let mut value =
-        protobuf::decode(envelope.raw, ty).map_err(|error| found.refuse(expected, &error.to_string()))?;
+    let mut value = protobuf::decode(envelope.raw, ty).map_err(|error| found.refuse(expected, &error.to_string()))?;
     set_kind(&mut value, expected);
     Ok(value)
 }

@@ -88,7 +88,11 @@ pub fn storage_path(kind: &Kind, namespace: &str, name: &str) -> String {
         (group, plural) if group.contains('.') && !group.ends_with(".k8s.io") => format!("{group}/{plural}"),
         (_, plural) => plural.to_owned(),
     };
-    if namespace.is_empty() { format!("/registry/{place}/{name}") } else { format!("/registry/{place}/{namespace}/{name}") }
+    if namespace.is_empty() {
+        format!("/registry/{place}/{name}")
+    } else {
+        format!("/registry/{place}/{namespace}/{name}")
+    }
 }
 
 /// The name under which the store keeps the objects of a kind: `pods`, `deployments.apps`. Versions

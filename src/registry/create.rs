@@ -141,12 +141,7 @@ impl Registry {
     }
 
     /// Stores several writes of one object as one, and answers the last.
-    pub(super) async fn commit_all(
-        &self,
-        kind: &Arc<Kind>,
-        name: &str,
-        writes: Vec<Write>,
-    ) -> Result<Record, Status> {
+    pub(super) async fn commit_all(&self, kind: &Arc<Kind>, name: &str, writes: Vec<Write>) -> Result<Record, Status> {
         let outcome = self.0.store.commit(writes).await;
         let mut records = outcome.map_err(|error| match error {
             store::Error::Exists => exists(kind, name),

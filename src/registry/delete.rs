@@ -86,7 +86,9 @@ impl Registry {
             let next = Record::from_value(record.key.clone(), &object);
             let writes = match (gone, object == old) {
                 (false, _) => vec![Write::Update { record: next, expect: record.revision }],
-                (true, true) => vec![Write::Delete { key: next.key.clone(), expect: Some(record.revision), last: None }],
+                (true, true) => {
+                    vec![Write::Delete { key: next.key.clone(), expect: Some(record.revision), last: None }]
+                }
                 // Watchers see the end of the grace before the end.
                 (true, false) => vec![
                     Write::Update { record: next.clone(), expect: record.revision },

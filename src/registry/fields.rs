@@ -6,11 +6,11 @@ use serde_json::Value;
 use super::create::type_of;
 use super::{Part, WriteOptions, now};
 use crate::kinds::Kind;
-use crate::schema::merge::scale::{self, Replicas};
-use crate::schema::merge::{apply, managed};
 use crate::schema::merge::fields::Set;
 use crate::schema::merge::reset::reset_fields;
+use crate::schema::merge::scale::{self, Replicas};
 use crate::schema::merge::update::{Subject, Writer, update};
+use crate::schema::merge::{apply, managed};
 use crate::schema::status::Status;
 use crate::schema::table::Type;
 
@@ -20,14 +20,7 @@ pub(super) fn created(kind: &Kind, object: &mut Value, options: &WriteOptions, a
 }
 
 /// Sets the managed fields of an object that is being changed.
-pub(super) fn updated(
-    kind: &Kind,
-    part: Part,
-    old: &Value,
-    object: &mut Value,
-    options: &WriteOptions,
-    at: Timestamp,
-) {
+pub(super) fn updated(kind: &Kind, part: Part, old: &Value, object: &mut Value, options: &WriteOptions, at: Timestamp) {
     set(kind, part, Some(old), object, options, at);
 }
 
@@ -52,6 +45,16 @@ pub fn applied(
     let version = kind.api_version();
     let writer = Writer { manager: &options.manager, subresource: part.name(), now: now() };
     apply::apply(subject(kind, &version), old, patch, writer, force, &reset(kind, part))
+}
+
+/// Sets the managed fields of a request that is answered and not stored.
+pub fn of_request(object: &mut Value, kind: &str, subresource: &str, options: &WriteOptions) {
+    let version = object["apiVersion"].as_str().unwrap_or_default().to_owned();
+    let (group, short) = version.split_once('/').unwrap_or(("", &version));
+    let typing = Type::builtin(group, short, kind);
+    let subject = Subject { typing, api_version: &version, kind, versions: &[] };
+    let writer = Writer { manager: &options.manager, subresource, now: now() };
+    update(subject, None, object, writer, &Set::new());
 }
 
 /// Where the kinds with a `scale` keep their number of replicas.

@@ -11,10 +11,10 @@ use super::super::body::{self, Body, BoxError};
 use super::super::negotiate::{Encoding, Form, Shape};
 use super::super::show::{Include, Show, write_value};
 use super::super::{Context, proto};
+use crate::registry::Target;
 use crate::registry::filter::Filter;
 use crate::registry::list::{Continue, ListOptions, Lister, parse_version};
 use crate::registry::watch::{Event, Watcher};
-use crate::registry::Target;
 use crate::schema::field::{Errors, Path};
 use crate::schema::status::Status;
 use crate::store::EventKind;
@@ -432,4 +432,3 @@ impl Context<'_> {
         Target::new(&self.kind, namespace, &self.info.name)
     }
 }
-

@@ -8,7 +8,7 @@ use super::super::body::Body;
 use super::super::decode::{self, Validation};
 use super::super::{Context, body, warn};
 use super::patch::{self, Patch};
-use super::{delete, scale};
+use super::{delete, pod, scale, token};
 use crate::registry::{Change, Changed, Part, Target, WriteOptions, Written};
 use crate::schema::field::{Errors, Path};
 use crate::schema::object::Object;
@@ -25,7 +25,11 @@ pub async fn dispatch(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, 
     let sub = cx.info.subresource.as_str();
     match (cx.info.verb.as_str(), sub) {
         ("update" | "patch", "scale") => scale::write(cx, bytes).await,
+        ("create", "") if cx.kind.plural == "bindings" && cx.kind.group.is_empty() => pod::bind(cx, bytes).await,
         ("create", "") => create(cx, bytes).await,
+        ("create", "binding") => pod::bind(cx, bytes).await,
+        ("create", "eviction") => pod::evict(cx, bytes).await,
+        ("create", "token") => token::create(cx, bytes).await,
         ("update", _) => update(cx, bytes, part(cx)?).await,
         ("patch", _) => patch_object(cx, bytes, part(cx)?).await,
         ("delete", "") => delete::one(cx, bytes).await,
@@ -119,12 +123,7 @@ async fn create(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Status
 }
 
 /// An answer with the warnings of reading before those of writing.
-fn respond(
-    cx: &Context<'_>,
-    code: u16,
-    written: Written,
-    mut warnings: Vec<String>,
-) -> Result<Response<Body>, Status> {
+fn respond(cx: &Context<'_>, code: u16, written: Written, mut warnings: Vec<String>) -> Result<Response<Body>, Status> {
     warnings.extend(written.warnings);
     cx.answer(code, &written.object, &warnings)
 }
