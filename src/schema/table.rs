@@ -294,6 +294,11 @@ impl<'t> Struct<'t> {
         format!("{prefix}.{}", self.name())
     }
 
+    /// What tells it from the other structs of its table.
+    pub(crate) fn id(self) -> u16 {
+        self.id
+    }
+
     /// Whether server-side apply owns it as a whole.
     #[must_use]
     pub fn is_atomic(self) -> bool {
