@@ -284,7 +284,8 @@ mod tests {
 
     #[test]
     fn registries_that_refuse_lack_or_are_away_are_told_apart() {
-        let table: [(u16, &str, fn(&Error) -> bool); 9] = [
+        type Is = fn(&Error) -> bool;
+        let table: [(u16, &str, Is); 9] = [
             (404, "No such image: a:latest", |e| matches!(e, Error::ImageNotFound(_))),
             (404, "manifest for a:b not found: manifest unknown: manifest unknown", |e| {
                 matches!(e, Error::ImageNotFound(_))
