@@ -17,6 +17,8 @@ mod networks;
 mod proxy;
 #[path = "engine/reach.rs"]
 mod reach;
+#[path = "engine/registry.rs"]
+mod registry;
 #[path = "engine/streams.rs"]
 mod streams;
 #[path = "engine/volumes.rs"]
@@ -44,7 +46,7 @@ on_both_engines! {
     life: a_container_lives_and_ends, a_stop_waits_then_kills, a_signal_of_ones_own, names_are_unique, a_rename_keeps_the_container,
         a_taken_port_is_told, a_missing_program_is_told, limits_change_while_it_runs, the_restart_policy_counts,
         what_was_asked_for_arrives, lists_choose_by_label, stats_and_processes, states_of_a_freeze;
-    images: an_image_is_imported_tagged_and_removed, what_is_not_present_is_told, an_unreachable_registry_is_told, one_in_use_stays;
+    images: an_image_is_imported_tagged_and_removed, what_is_not_present_is_told, an_unreachable_registry_is_told, pulls_carry_credentials, one_in_use_stays;
     networks: a_fixed_address_is_kept, a_taken_address_is_told, networks_are_made_once, containers_share_a_network, one_in_use_is_not_removed;
     volumes: volumes_outlive_containers, memory_and_read_only_mounts, a_missing_bind_source_is_told, files_pass_as_tar;
     logs: both_streams_stay_apart, tails_and_times, following_ends_with_the_container, a_terminals_log_is_raw;

@@ -175,7 +175,7 @@ impl Engine {
     /// Waits until a container does not run, without a limit of time.
     pub async fn wait_container(&self, id: &str) -> Result<WaitResult> {
         let path = format!("/containers/{}/wait", segment(id)?);
-        let body: WaitBody = read_json(self.transport.send(plain(Method::POST, &path)).await?).await?;
+        let body: WaitBody = read_json(self.transport.send_alone(plain(Method::POST, &path)).await?).await?;
         Ok(body.into_result())
     }
 

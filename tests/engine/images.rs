@@ -1,9 +1,11 @@
 //! Images.
 
 use bytes::Bytes;
-use k2d::engine::{Error, ImageRef, RemoveOptions};
+use futures_util::StreamExt;
+use k2d::engine::{Credentials, EngineKind, Error, ImageRef, RemoveOptions};
 
 use crate::bed::{Bed, entry, free_port};
+use crate::registry::Registry;
 
 pub async fn an_image_is_imported_tagged_and_removed(bed: &Bed) {
     let mut tar = Vec::new();
@@ -57,4 +59,47 @@ pub async fn one_in_use_stays(bed: &Bed) {
     bed.engine.remove_container(&container, RemoveOptions::default()).await.unwrap();
     bed.engine.remove_image(&id).await.unwrap();
     assert!(!bed.engine.image_exists(&reference.to_string()).await.unwrap());
+}
+
+pub async fn pulls_carry_credentials(bed: &Bed) {
+    let registry = Registry::start();
+    let refer = |rest: &str| ImageRef::parse(&format!("{}/{rest}", registry.address)).unwrap();
+    let credentials = |password: &str| {
+        Some(Credentials {
+            username: "plant".into(),
+            password: password.into(),
+            server: registry.address.clone(),
+            ..Credentials::default()
+        })
+    };
+    if bed.kind == EngineKind::Podman {
+        // Podman takes no registry without TLS unless its configuration names it, not even on this machine.
+        let failed = bed.engine.pull_whole_image(&refer("app:1"), credentials("secret")).await;
+        assert!(matches!(failed, Err(Error::RegistryUnreachable(_))), "{failed:?}");
+        return;
+    }
+    for wrong in [None, credentials("guess")] {
+        let failed = bed.engine.pull_whole_image(&refer("app:1"), wrong).await;
+        assert!(matches!(failed, Err(Error::RegistryRefused(_))), "{failed:?}");
+    }
+    let missing = bed.engine.pull_whole_image(&refer("app:2"), credentials("secret")).await;
+    assert!(matches!(missing, Err(Error::ImageNotFound(_))), "{missing:?}");
+
+    let mut pull = bed.engine.pull_image(&refer("app:1"), credentials("secret"));
+    let mut steps = Vec::new();
+    while let Some(step) = pull.next().await {
+        steps.push(step.unwrap());
+    }
+    assert!(steps.iter().any(|step| step.total.is_some()), "no step told how much there is: {steps:?}");
+    let image = bed.engine.inspect_image(&refer("app:1").to_string()).await.unwrap();
+    assert_eq!(image.digests, [format!("{}/app@{}", registry.address, registry.digest)]);
+    assert_eq!(image.entrypoint, ["/app"]);
+    let pinned = refer(&format!("app@{}", registry.digest));
+    assert_eq!(bed.engine.pull_whole_image(&pinned, credentials("secret")).await.unwrap().id, image.id);
+
+    registry.fail();
+    let down = bed.engine.pull_whole_image(&refer("app:1"), credentials("secret")).await;
+    assert!(matches!(down, Err(Error::RegistryUnreachable(_))), "{down:?}");
+    assert!(bed.engine.image_exists(&refer("app:1").to_string()).await.unwrap(), "what was there stays");
+    bed.engine.remove_image(&refer("app:1").to_string()).await.unwrap();
 }
