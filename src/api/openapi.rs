@@ -146,7 +146,8 @@ fn resources(catalog: &Catalog) -> Vec<Resource<'_>> {
 fn resource(kind: &Kind) -> Resource<'_> {
     let gvk = Gvk { group: &kind.group, version: &kind.version, kind: &kind.kind };
     let subresources = kind.subresources.iter().map(|sub| {
-        let own = if sub.kind.is_empty() { gvk } else { Gvk { group: sub.group, version: sub.version, kind: sub.kind } };
+        let own =
+            if sub.kind.is_empty() { gvk } else { Gvk { group: sub.group, version: sub.version, kind: sub.kind } };
         Subresource { name: sub.name, verbs: sub.verbs.to_vec(), gvk: own }
     });
     Resource {
