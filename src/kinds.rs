@@ -23,9 +23,12 @@ use crate::schema::names;
 use crate::schema::object::Object;
 
 pub mod apps;
+pub mod coordination;
 pub mod core;
+pub mod discovery;
 mod index;
 pub mod parts;
+pub mod storage;
 
 pub use index::all;
 

@@ -71,8 +71,7 @@ impl Authenticator {
             .certificates
             .identify(&peer.certificates, UnixTime::since_unix_epoch(now))
             .map_err(|_| Status::unauthorized())?;
-        let mut user =
-            User { name: identity.subject.name, groups: identity.subject.groups, ..User::default() };
+        let mut user = User { name: identity.subject.name, groups: identity.subject.groups, ..User::default() };
         user.extra.insert("authentication.kubernetes.io/credential-id".into(), vec![identity.credential_id]);
         add_group(&mut user, "system:authenticated");
         Ok(user)
@@ -102,4 +101,3 @@ pub fn add_group(user: &mut User, group: &str) {
         user.groups.push(group.to_owned());
     }
 }
-

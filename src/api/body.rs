@@ -42,11 +42,9 @@ where
 {
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Status::new(
-            413,
-            "RequestEntityTooLarge",
-            format!("Request entity too large: limit is {limit}"),
-        )),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Status::new(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {limit}")))
+        }
         Err(error) => Err(Status::bad_request(format!("the body cannot be read: {error}"))),
     }
 }

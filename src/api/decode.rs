@@ -142,8 +142,8 @@ pub fn delete_options(cx: &Context<'_>, bytes: &Bytes) -> Result<Value, Status> 
 /// # Errors
 /// 400 for what is none.
 pub fn yaml(bytes: &[u8], validation: Validation, warnings: &mut Vec<String>) -> Result<Value, Status> {
-    let decoded = yaml_text::read(bytes)
-        .map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
+    let decoded =
+        yaml_text::read(bytes).map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
     match validation {
         Validation::Ignore => {}
         Validation::Warn => warnings.extend(decoded.warnings()),
@@ -160,12 +160,7 @@ pub fn yaml(bytes: &[u8], validation: Validation, warnings: &mut Vec<String>) ->
 ///
 /// # Errors
 /// 400 for what is none.
-pub fn untyped(
-    bytes: &[u8],
-    list: bool,
-    validation: Validation,
-    warnings: &mut Vec<String>,
-) -> Result<Value, Status> {
+pub fn untyped(bytes: &[u8], list: bool, validation: Validation, warnings: &mut Vec<String>) -> Result<Value, Status> {
     if list {
         let value: Value = serde_json::from_slice(bytes)
             .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?;

@@ -2,7 +2,10 @@
 
 pub mod claim;
 pub mod config_map;
+pub mod endpoints;
+pub mod event;
 pub mod namespace;
+pub mod node;
 pub mod pod;
 pub mod secret;
 pub mod service;

@@ -2,21 +2,33 @@
 
 use super::Kind;
 use super::apps::{deployment, replica_set};
-use super::core::{claim, config_map, namespace, pod, secret, service, service_account, volume};
+use super::coordination::lease;
+use super::core::{
+    claim, config_map, endpoints, event, namespace, node, pod, secret, service, service_account, volume,
+};
+use super::discovery::endpoint_slice;
+use super::storage::storage_class;
 
 /// All kinds whose defaults, rules and columns are here; the core group first.
 #[must_use]
 pub fn all() -> Vec<Kind> {
     vec![
         config_map::kind(),
+        endpoints::kind(),
+        event::kind(),
         namespace::kind(),
+        node::kind(),
         claim::kind(),
         volume::kind(),
         pod::kind(),
         secret::kind(),
         service_account::kind(),
         service::kind(),
+        event::new_kind(),
         deployment::kind(),
         replica_set::kind(),
+        storage_class::kind(),
+        lease::kind(),
+        endpoint_slice::kind(),
     ]
 }

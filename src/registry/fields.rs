@@ -18,14 +18,7 @@ pub(super) fn created(kind: &Kind, object: &mut Value, options: &WriteOptions, a
 }
 
 /// Sets the managed fields of an object that is being changed.
-pub(super) fn updated(
-    kind: &Kind,
-    part: Part,
-    old: &Value,
-    object: &mut Value,
-    options: &WriteOptions,
-    at: Timestamp,
-) {
+pub(super) fn updated(kind: &Kind, part: Part, old: &Value, object: &mut Value, options: &WriteOptions, at: Timestamp) {
     set(kind, part, Some(old), object, options, at);
 }
 

@@ -119,7 +119,10 @@ impl Filter {
 /// Kinds with selectable fields of their own refuse others in other words than the rest.
 fn unknown_field(kind: &Kind, field: &str) -> String {
     if kind.selectable.is_empty() {
-        return format!("{} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"", quote(field));
+        return format!(
+            "{} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+            quote(field)
+        );
     }
     if kind.group == "batch" {
         return format!("field label {} not supported for {}", quote(field), kind.kind);

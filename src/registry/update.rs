@@ -178,11 +178,8 @@ fn preconditions(target: &Target, object: &Value, old: &Value) -> Result<(), Sta
         )));
     }
     if !object.uid().is_empty() && object.uid() != old.uid() {
-        let detail = format!(
-            "Precondition failed: UID in precondition: {}, UID in object meta: {}",
-            object.uid(),
-            old.uid()
-        );
+        let detail =
+            format!("Precondition failed: UID in precondition: {}, UID in object meta: {}", object.uid(), old.uid());
         return Err(Status::conflict(&kind.group, &kind.plural, &target.name, &detail));
     }
     if !wanted.is_empty() && wanted != "0" && wanted != old.resource_version() {

@@ -7,14 +7,14 @@ use hyper::Response;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use super::super::Context;
 use super::super::body::{self, Body, BoxError};
 use super::super::negotiate::{Encoding, Form, Shape};
 use super::super::show::{Include, Show, write_value};
-use super::super::Context;
+use crate::registry::Target;
 use crate::registry::filter::Filter;
 use crate::registry::list::{Continue, ListOptions, Lister, parse_version};
 use crate::registry::watch::{Event, Watcher};
-use crate::registry::Target;
 use crate::schema::field::{Errors, Path};
 use crate::schema::protobuf;
 use crate::schema::status::Status;
@@ -434,4 +434,3 @@ impl Context<'_> {
         Target::new(&self.kind, namespace, &self.info.name)
     }
 }
-

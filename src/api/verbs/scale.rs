@@ -58,11 +58,8 @@ pub async fn get(cx: &Context<'_>) -> Result<Response<Body>, Status> {
 /// 422 for a negative number, 409 for a version that is not the current one.
 pub async fn write(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Status> {
     let mut warnings = Vec::new();
-    let patch = if cx.info.verb == "patch" {
-        Some(Patch::read(cx, &decode::media_type(&cx.headers), &bytes)?)
-    } else {
-        None
-    };
+    let patch =
+        if cx.info.verb == "patch" { Some(Patch::read(cx, &decode::media_type(&cx.headers), &bytes)?) } else { None };
     let options = match patch {
         Some(patch) => Options::read(cx, "PatchOptions", Some(patch.is_apply()))?,
         None => Options::read(cx, "UpdateOptions", None)?,

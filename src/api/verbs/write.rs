@@ -119,12 +119,7 @@ async fn create(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Status
 }
 
 /// An answer with the warnings of reading before those of writing.
-fn respond(
-    cx: &Context<'_>,
-    code: u16,
-    written: Written,
-    mut warnings: Vec<String>,
-) -> Result<Response<Body>, Status> {
+fn respond(cx: &Context<'_>, code: u16, written: Written, mut warnings: Vec<String>) -> Result<Response<Body>, Status> {
     warnings.extend(written.warnings);
     cx.answer(code, &written.object, &warnings)
 }
