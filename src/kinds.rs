@@ -192,6 +192,8 @@ pub struct Kind {
     pub selector_words: SelectorWords,
     /// Rule for names.
     pub names: NameRule,
+    /// The sentence of the `Warning:` header that every answer carries; empty for none.
+    pub deprecated: Text,
     /// What is particular to the kind.
     pub strategy: Box<dyn Strategy>,
 }
@@ -222,6 +224,7 @@ impl Kind {
             selectable: Vec::new(),
             selector_words: SelectorWords::Known,
             names: NameRule::Subdomain,
+            deprecated: Text::default(),
             strategy: Box::new(strategy),
         }
     }
@@ -265,6 +268,13 @@ impl Kind {
     #[must_use]
     pub fn selectable(mut self, fields: &[&'static str]) -> Self {
         self.selectable = fields.iter().map(|name| Text::from(*name)).collect();
+        self
+    }
+
+    /// Sets the sentence that warns of the use of the kind.
+    #[must_use]
+    pub fn deprecated(mut self, sentence: &'static str) -> Self {
+        self.deprecated = sentence.into();
         self
     }
 

@@ -6,14 +6,11 @@ use serde_json::Value;
 use crate::kinds::parts::table::{self, AGE, About, NAME, Row, text_column};
 use crate::kinds::{Column, Kind, Strategy};
 use crate::schema::field::{Errors, Path};
-use crate::schema::rules::Rule::{At, Given, NotNegative, Positive, Required};
-use crate::schema::rules::{Rule, check, text};
+use crate::schema::rules::Rule::{At, Given, NotNegative, Positive};
+use crate::schema::rules::{Rule, check, each_map};
 
-const SPEC: &[Rule] = &[
-    At("leaseDurationSeconds", &[Given(&[Positive])]),
-    At("leaseTransitions", &[Given(&[NotNegative])]),
-    At("strategy", &[Given(&[Required("")])]),
-];
+const SPEC: &[Rule] =
+    &[At("leaseDurationSeconds", &[Given(&[Positive])]), At("leaseTransitions", &[Given(&[NotNegative])])];
 const COLUMNS: &[Row] =
     &[NAME, text_column("Holder", About::Field("api.coordination.v1.LeaseSpec", "holderIdentity")), AGE];
 
@@ -26,16 +23,13 @@ pub fn kind() -> Kind {
 struct Lease;
 
 impl Strategy for Lease {
+    fn default(&self, object: &mut Value) {
+        // Coordinated leader election is not part of a default cluster.
+        each_map(object, "spec", &mut |spec| spec.retain(|key, _| key != "strategy" && key != "preferredHolder"));
+    }
+
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        let (spec, path) = (&object["spec"], Path::new("spec"));
-        check(SPEC, spec, &path, errors);
-        if !spec["preferredHolder"].is_null()
-            && !text(&spec["preferredHolder"]).is_empty()
-            && text(&spec["strategy"]).is_empty()
-        {
-            let detail = "may only be specified when `strategy` is defined";
-            errors.forbidden(&path.child("preferredHolder"), detail);
-        }
+        check(SPEC, &object["spec"], &Path::new("spec"), errors);
     }
 
     fn allows_create_on_update(&self) -> bool {

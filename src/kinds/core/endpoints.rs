@@ -1,7 +1,7 @@
 //! Endpoints: the addresses behind a service, in the old form.
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::kinds::parts::table::{self, AGE, About, NAME, Row, text_column};
 use crate::kinds::parts::{intstr, ip};
@@ -11,7 +11,7 @@ use crate::schema::names;
 use crate::schema::object::Object;
 use crate::schema::rules::Fill::Text;
 use crate::schema::rules::Rule::{At, Filled, Format, Given, OneOf, Required};
-use crate::schema::rules::{Fills, Rule, check, each_map, fill, items, number, text};
+use crate::schema::rules::{Fills, Rule, check, fill, items, number, text};
 
 const FILLS: Fills = &[("subsets.*.ports.*", &[("protocol", Text("TCP"))])];
 const ADDRESS: &[Rule] = &[
@@ -27,7 +27,9 @@ const COLUMNS: &[Row] = &[NAME, text_column("Endpoints", About::Field("api.core.
 /// The kind.
 #[must_use]
 pub fn kind() -> Kind {
-    let mut kind = Kind::new("", "v1", "Endpoints", "endpoints", Endpoints).short(&["ep"]);
+    let mut kind = Kind::new("", "v1", "Endpoints", "endpoints", Endpoints)
+        .short(&["ep"])
+        .deprecated("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice");
     kind.singular = "endpoints".into();
     kind
 }
@@ -67,14 +69,6 @@ impl Strategy for Endpoints {
         }
     }
 
-    fn prepare_create(&self, object: &mut Value) {
-        repack(object);
-    }
-
-    fn prepare_update(&self, object: &mut Value, _old: &Value) {
-        repack(object);
-    }
-
     fn allows_create_on_update(&self) -> bool {
         true
     }
@@ -101,76 +95,4 @@ impl Strategy for Endpoints {
         let shown = if all.is_empty() { "<none>".to_owned() } else { table::some_of(&all, 3) };
         vec![object["metadata"]["name"].clone(), shown.into(), table::age(object, now)]
     }
-}
-
-/// Brings subsets into the one form that says the same: each port of each address once, addresses
-/// with the same ports together, all of it sorted.
-fn repack(object: &mut Value) {
-    if object["subsets"].is_null() {
-        return;
-    }
-    let valid = {
-        let mut errors = Errors::new();
-        Endpoints.validate(object, &mut errors);
-        errors.is_empty()
-    };
-    if !valid {
-        return;
-    }
-    // Address by its text, with readiness, and the ports under which it was named.
-    let mut by_address: Vec<(Value, bool, Vec<Value>)> = Vec::new();
-    for subset in object.list("/subsets") {
-        let ports: Vec<Value> = match items(&subset["ports"]) {
-            [] => vec![Value::Null],
-            ports => ports.to_vec(),
-        };
-        for (list, ready) in [("addresses", true), ("notReadyAddresses", false)] {
-            for address in items(&subset[list]) {
-                for port in &ports {
-                    let known = by_address.iter_mut().find(|(one, _, _)| same_address(one, address));
-                    match known {
-                        None => by_address.push((address.clone(), ready, vec![port.clone()])),
-                        Some((_, was_ready, known)) => {
-                            *was_ready &= ready;
-                            if !known.contains(port) {
-                                known.push(port.clone());
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-    let key =
-        |port: &Value| (text(&port["name"]).to_owned(), number(&port["port"]), text(&port["protocol"]).to_owned());
-    let mut subsets: Vec<(Vec<Value>, Vec<Value>, Vec<Value>)> = Vec::new();
-    for (address, ready, mut ports) in by_address {
-        ports.retain(|port| !port.is_null());
-        ports.sort_by_key(key);
-        let subset = match subsets.iter_mut().find(|(known, _, _)| *known == ports) {
-            Some(subset) => subset,
-            None => {
-                subsets.push((ports, Vec::new(), Vec::new()));
-                let Some(last) = subsets.last_mut() else { return };
-                last
-            }
-        };
-        if ready { subset.1.push(address) } else { subset.2.push(address) }
-    }
-    let order = |address: &Value| (text(&address["ip"]).to_owned(), text(&address["targetRef"]["uid"]).to_owned());
-    let mut out: Vec<Value> = subsets
-        .into_iter()
-        .map(|(ports, mut ready, mut waiting)| {
-            ready.sort_by_key(order);
-            waiting.sort_by_key(order);
-            json!({"addresses": ready, "notReadyAddresses": waiting, "ports": ports})
-        })
-        .collect();
-    out.sort_by_key(ToString::to_string);
-    object["subsets"] = out.into();
-    each_map(object, "subsets.*", &mut |subset| subset.retain(|_, list| !items(list).is_empty()));
-}
-
-fn same_address(one: &Value, other: &Value) -> bool {
-    one["ip"] == other["ip"] && one["targetRef"]["uid"] == other["targetRef"]["uid"]
 }

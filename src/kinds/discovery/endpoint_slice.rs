@@ -11,7 +11,7 @@ use crate::schema::names;
 use crate::schema::object::Object;
 use crate::schema::rules::Fill::TextPointer;
 use crate::schema::rules::Rule::{At, Format, Given, OneOf, Required};
-use crate::schema::rules::{Fills, Rule, check, entries, fill, formatted, items, text};
+use crate::schema::rules::{Fills, Rule, check, each_map, fill, formatted, items, text};
 
 const FILLS: Fills = &[("ports.*", &[("name", TextPointer("")), ("protocol", TextPointer("TCP"))])];
 const TYPE: &[Rule] = &[At("addressType", &[Required(""), OneOf(&["FQDN", "IPv4", "IPv6"])])];
@@ -39,6 +39,9 @@ struct EndpointSlice;
 impl Strategy for EndpointSlice {
     fn default(&self, object: &mut Value) {
         fill(object, FILLS);
+        each_map(object, "endpoints.*", &mut |endpoint| {
+            endpoint.remove("deprecatedTopology");
+        });
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
@@ -55,8 +58,9 @@ impl Strategy for EndpointSlice {
     }
 
     fn validate_update(&self, object: &Value, old: &Value, errors: &mut Errors) {
-        self.validate(object, errors);
-        if object["addressType"] != old["addressType"] {
+        if object["addressType"] == old["addressType"] {
+            self.validate(object, errors);
+        } else {
             errors.invalid(&Path::new("addressType"), &Value::Null, "field is immutable");
         }
     }
@@ -159,18 +163,11 @@ fn endpoint(endpoint: &Value, kind: &str, path: &Path, errors: &mut Errors) {
         }
     };
     named("nodeName", names::dns1123_subdomain, errors);
-    let topology = &endpoint["deprecatedTopology"];
-    crate::schema::meta::labels(topology, &path.child("deprecatedTopology"), errors);
-    if entries(topology).any(|(key, _)| key == "kubernetes.io/hostname") {
-        let at = path.child("deprecatedTopology").key("kubernetes.io/hostname");
-        errors.invalid_text(&at, text(&topology["kubernetes.io/hostname"]), "must use nodeName field instead");
-    }
     named("hostname", names::dns1123_label, errors);
-    for (field, hint) in [("forZones", "zones"), ("forNodes", "nodes")] {
+    for field in ["forZones", "forNodes"] {
         let mut seen: Vec<&str> = Vec::new();
         for (index, one) in endpoint["hints"].list(&format!("/{field}")).iter().enumerate() {
             let at = path.child("hints").child(field).index(index).child("name");
-            let _ = hint;
             if seen.contains(&text(&one["name"])) {
                 errors.duplicate(&at, &one["name"]);
             } else {
