@@ -1,0 +1,27 @@
+//! What the engine is asked for and what it tells, in plain types. They hold no engine's wire form
+//! and no Kubernetes word.
+
+mod container;
+mod detail;
+mod event;
+mod image;
+mod network;
+mod spec;
+mod system;
+mod volume;
+
+pub(in crate::engine) use container::whole_seconds;
+pub use container::{ContainerState, ContainerSummary, Filter, PortMapping, Protocol, RemoveOptions, WaitResult};
+pub use detail::{
+    ConfigFacts, ContainerDetail, Endpoint, Health, HostFacts, MountPoint, Processes, StateDetail, Stats,
+};
+pub use event::{ContainerAction, Event, ObjectAction};
+pub use image::{Credentials, ImageDetail, ImageSummary, PullProgress};
+pub use network::{NetworkDetail, NetworkSpec, Subnet};
+pub use spec::{
+    ContainerSpec, DeviceMapping, Dns, ExecSpec, ExecState, IpcMode, LogConfig, LogOptions, Mount, NetworkMode,
+    NetworkTarget, PidMode, Propagation, PublishedPort, RecursiveReadOnly, Resources, RestartPolicy, Seccomp, Security,
+    Ulimit, Update,
+};
+pub use system::{ApiVersion, EngineKind, Info, Version};
+pub use volume::{VolumeDetail, VolumeSpec};
