@@ -6,12 +6,13 @@
 
 pub mod apply;
 pub mod fields;
+mod go;
 pub mod json_patch;
 pub mod last_applied;
 pub mod managed;
 pub mod merge_patch;
 pub mod reset;
 pub mod scale;
+pub mod strategic;
 pub mod typed;
 pub mod update;
-pub mod zero;

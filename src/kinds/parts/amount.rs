@@ -61,6 +61,13 @@ pub fn milli(value: &Value) -> i128 {
     nano.div_euclid(step) + i128::from(nano.rem_euclid(step) > 0)
 }
 
+/// The sum of two amounts as text, in thousandths where it is not whole.
+#[must_use]
+pub fn add(left: &str, right: &Value) -> String {
+    let sum = nano(&Value::from(left)) + nano(right);
+    if sum % NANO == 0 { (sum / NANO).to_string() } else { format!("{}m", sum / (NANO / 1000)) }
+}
+
 fn parse(text: &str) -> Option<i128> {
     let (sign, rest) = match text.as_bytes().first()? {
         b'-' => (-1, &text[1..]),

@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::fields::{Datum, Element};
-use crate::schema::table::{ListTopology, Shape, Struct, Type};
+use crate::schema::table::{Any, ListTopology, Shape, Struct, Type};
 
 pub use combine::combine;
 pub use compare::{Comparison, compare};
@@ -83,10 +83,17 @@ fn form<'a>(typing: Typing<'a>, value: Option<&Value>) -> Form<'a> {
         Shape::Scalar(scalar) => Form::Scalar(Some(scalar)),
         Shape::Any => match value {
             Some(Value::Array(_)) => Form::List { item: None, topology: ListTopology::Atomic },
-            None | Some(Value::Object(_) | Value::Null) => Form::Map { fields: Fields::Entries(None), atomic: false },
+            None | Some(Value::Object(_) | Value::Null) => {
+                Form::Map { fields: Fields::Entries(None), atomic: typing.is_some_and(is_whole) }
+            }
             Some(_) => Form::Scalar(None),
         },
     }
+}
+
+/// Whether what may be anything is owned as a whole: an embedded object of unknown kind.
+fn is_whole(typing: Type<'_>) -> bool {
+    matches!(typing.any(), Any::Raw | Any::Fields)
 }
 
 /// The entries of a map; none where the value is absent, `null`, empty or no map.
@@ -97,6 +104,11 @@ fn entries(value: Option<&Value>) -> Option<&Map<String, Value>> {
 /// The items of a list; none where the value is absent, `null` or no list.
 fn items(value: Option<&Value>) -> &[Value] {
     value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Whether two lists are compared as a whole, for want of keys or of items.
+fn is_leaf(topology: ListTopology<'_>, old: Option<&Value>, new: Option<&Value>) -> bool {
+    matches!(topology, ListTopology::Atomic) || items(old).is_empty() && items(new).is_empty()
 }
 
 fn named(key: &str) -> Element<'_> {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Element, Entry, Form, Typing, element, entries, form, items, named};
+use super::{Element, Entry, Form, Typing, element, entries, form, is_whole, items, named};
 use crate::schema::merge::fields::{Node, Set};
 use crate::schema::table::{ListTopology, Shape, Type};
 
@@ -105,6 +105,7 @@ fn is_atomic(typing: Type<'_>) -> bool {
         Shape::Struct(fields) => fields.is_atomic(),
         Shape::Map { atomic, .. } => atomic,
         Shape::List { topology, .. } => matches!(topology, ListTopology::Atomic),
-        Shape::Scalar(_) | Shape::Any => false,
+        Shape::Any => is_whole(typing),
+        Shape::Scalar(_) => false,
     }
 }
