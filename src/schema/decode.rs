@@ -402,7 +402,7 @@ fn embedding<'t>(structure: Struct<'t>, name: &str, names: &mut Vec<&'t str>) {
 }
 
 /// The type of a JSON schema inside a CustomResourceDefinition.
-fn schema_type() -> Option<Type<'static>> {
+pub(crate) fn schema_type() -> Option<Type<'static>> {
     let found = BUILTIN.find("apiextensions.k8s.io", "v1", "CustomResourceDefinition")?;
     let mut ty = found;
     for name in ["spec", "versions", "schema", "openAPIV3Schema"] {

@@ -294,6 +294,11 @@ impl<'t> Struct<'t> {
         format!("{prefix}.{}", self.name())
     }
 
+    /// What tells it from the other structs of its table.
+    pub(crate) fn id(self) -> u16 {
+        self.id
+    }
+
     /// Whether server-side apply owns it as a whole.
     #[must_use]
     pub fn is_atomic(self) -> bool {
@@ -312,8 +317,8 @@ impl<'t> Struct<'t> {
         (0..usize::from(self.word(3))).map(move |at| self.field_at(first + at))
     }
 
-    /// The fields of the struct itself in the order of Go; an inlined struct is one of them. This is
-    /// the view of protobuf.
+    /// The fields of the struct itself in the order of their protobuf numbers; an inlined struct is one
+    /// of them. This is the view of protobuf.
     pub fn own_fields(self) -> impl ExactSizeIterator<Item = Field<'t>> {
         let first = usize::from(self.word(4));
         (0..usize::from(self.word(5))).map(move |at| self.field_at(first + at))

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::kinds::parts::{pod_defaults, warnings};
-use crate::kinds::{Column, Kind, STATUS, SelectorWords, Strategy, Subresource, field_text, keep_all_but_status, spec_changed};
+use crate::kinds::{
+    Column, Kind, STATUS, SelectorWords, Strategy, Subresource, field_text, keep_all_but_status, spec_changed,
+};
 use crate::schema::field::{Errors, Path};
 use crate::schema::object::Object;
 use crate::schema::rules::{items, text};

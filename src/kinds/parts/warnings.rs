@@ -31,11 +31,7 @@ const ANNOTATIONS: &[(&str, bool, &str)] = &[
         true,
         "deprecated since v1.30; use the \"appArmorProfile\" field instead",
     ),
-    (
-        "security.alpha.kubernetes.io/sysctls",
-        false,
-        "non-functional in v1.11+; use the \"sysctls\" field instead",
-    ),
+    ("security.alpha.kubernetes.io/sysctls", false, "non-functional in v1.11+; use the \"sysctls\" field instead"),
     (
         "security.alpha.kubernetes.io/unsafe-sysctls",
         false,

@@ -86,6 +86,8 @@ pub fn update(subject: Subject<'_>, live: Option<&Value>, new: &mut Value, write
         let entries = if writer.subresource.is_empty() { given(own.as_ref(), old) } else { read(old) };
         // An object that has gone without managers goes on without.
         let untracked = entries.is_empty() && live.is_some_and(|live| !live.uid().is_empty());
+        let blank = if live.is_none() { start(subject.typing) } else { Value::Null };
+        let live = live.unwrap_or(&blank);
         if untracked { None } else { managed::encode(changed(subject, live, new, writer, reset, entries)) }
     };
     if found.is_some() {
@@ -95,7 +97,7 @@ pub fn update(subject: Subject<'_>, live: Option<&Value>, new: &mut Value, write
 
 /// What a create starts from: what Go encodes for an object with nothing in it. Parts that are in
 /// it count as there before, so that nobody manages them. A custom resource starts from nothing.
-fn start(typing: Typing<'_>) -> Value {
+pub(super) fn start(typing: Typing<'_>) -> Value {
     match typing.filter(|typing| typing.as_struct().is_some_and(|found| !found.name().is_empty())) {
         Some(typing) => canonical::zero(typing),
         None => Value::Object(serde_json::Map::new()),
@@ -121,30 +123,20 @@ fn read(list: Option<&Value>) -> Vec<Entry<'_>> {
 /// The entries after the change from `live` to `new` by `writer`.
 pub(super) fn changed<'a>(
     subject: Subject<'a>,
-    live: Option<&Value>,
-    new: &Value,
+    live: &'a Value,
+    new: &'a Value,
     writer: Writer<'a>,
     reset: &Set<'_>,
     entries: Vec<Entry<'a>>,
 ) -> Vec<Entry<'a>> {
-    let blank;
-    let old = match live {
-        Some(live) => live,
-        None => {
-            blank = start(subject.typing);
-            &blank
-        }
-    };
-    let change = compare(old, new, subject.typing).without(reset);
+    let change = compare(live, new, subject.typing).without(reset);
     let mut entries = prepared(subject, entries);
     if !change.is_empty() {
         give_up(&mut entries, &change, None);
         let Comparison { added, modified, removed } = change;
         let taken = strip(modified.union(added).difference(&removed));
         if !taken.is_empty() {
-            // The sets borrow from the objects of this request, the entries outlive it.
-            let owned = taken.into_owned();
-            let mut entry = writer.entry(subject, Operation::Update, owned);
+            let mut entry = writer.entry(subject, Operation::Update, taken);
             entry.time = Some(writer.time());
             match entries.iter_mut().find(|own| own.is_same(&entry)) {
                 Some(own) => {
@@ -233,3 +225,6 @@ fn cap(entries: &mut Vec<Entry<'_>>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

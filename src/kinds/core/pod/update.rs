@@ -63,9 +63,7 @@ pub fn spec(object: &Value, old: &Value, errors: &mut Errors) {
     }
     let mut munged = new.clone();
     for list in ["containers", "initContainers"] {
-        for (container, before) in
-            munged[list].as_array_mut().into_iter().flatten().zip(items(&old[list]))
-        {
+        for (container, before) in munged[list].as_array_mut().into_iter().flatten().zip(items(&old[list])) {
             container["image"] = before["image"].clone();
         }
     }

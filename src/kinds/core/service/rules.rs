@@ -14,10 +14,8 @@ use crate::schema::rules::Rule::{At, Check, Format, Given, OneOf, Required};
 use crate::schema::rules::{Rule, check, formatted, items, number, text};
 
 const TYPES: &[&str] = &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
-const AFFINITY: &[Rule] = &[
-    At("selector", &[Check(meta::labels)]),
-    At("sessionAffinity", &[Required(""), OneOf(&["ClientIP", "None"])]),
-];
+const AFFINITY: &[Rule] =
+    &[At("selector", &[Check(meta::labels)]), At("sessionAffinity", &[Required(""), OneOf(&["ClientIP", "None"])])];
 const DISTRIBUTION: &[Rule] =
     &[At("trafficDistribution", &[Given(&[OneOf(&["PreferClose", "PreferSameZone", "PreferSameNode"])])])];
 const ONLY_BALANCED: &str = "may only be used when `type` is 'LoadBalancer'";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Element, Fields, Form, Typing, element, entries, form, items, named};
+use super::{Element, Fields, Form, Typing, element, entries, form, is_leaf, items, named};
 use crate::schema::merge::fields::{Node, Set};
 use crate::schema::table::ListTopology;
 
@@ -95,9 +95,7 @@ fn one_form<'a>(old: Option<&'a Value>, new: Option<&'a Value>, form: Form<'a>) 
         Form::Map { fields, atomic: false } if entries(old).is_some() || entries(new).is_some() => {
             maps(&mut change, old, new, fields);
         }
-        Form::List { item, topology }
-            if !matches!(topology, ListTopology::Atomic) && !(items(old).is_empty() && items(new).is_empty()) =>
-        {
+        Form::List { item, topology } if !is_leaf(topology, old, new) => {
             lists(&mut change, items(old), items(new), item, topology);
         }
         _ => change.modified.member = matches!((old, new), (Some(old), Some(new)) if old != new),
