@@ -6,7 +6,7 @@
 //!                             ↑ later, or after a failure ┘
 //! ```
 
-pub mod queue;
+pub use crate::registry::queue;
 
 use std::sync::Arc;
 use std::time::Duration;

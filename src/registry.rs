@@ -18,7 +18,9 @@ pub mod filter;
 pub mod list;
 pub mod fields;
 mod meta;
+pub mod queue;
 mod services;
+pub mod tokens;
 mod update;
 pub mod watch;
 
