@@ -40,8 +40,11 @@ fn misfits_are_told_as_upstream_does() {
     assert!(validate(&doubled, pod(), true).is_ok());
     assert_eq!(words(&pod_with(json!([{"image": "a"}])), pod()), "", "what Go always writes need not be said");
     assert_eq!(
-        words(&json!({"status": {"podIPs": [{}]}}), pod()),
-        ".status.podIPs: element 0: associative list with keys has an element that omits key field \"ip\" (and doesn't have default value)"
+        words(
+            &json!({"status": {"conditions": [{}]}}),
+            Type::builtin("flowcontrol.apiserver.k8s.io", "v1", "FlowSchema")
+        ),
+        ".status.conditions: element 0: associative list with keys has an element that omits key field \"type\" (and doesn't have default value)"
     );
     assert_eq!(
         words(&pod_with(json!([null])), pod()),
