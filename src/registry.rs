@@ -19,6 +19,7 @@ pub mod filter;
 pub mod list;
 mod meta;
 mod services;
+pub mod tokens;
 mod update;
 pub mod watch;
 
@@ -222,6 +223,12 @@ impl Registry {
 pub(crate) fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+/// The time of a write as it stands in objects.
+#[must_use]
+pub fn timestamp() -> String {
+    now().to_string()
 }
 
 /// A failure of the store as the API shows it.

@@ -32,6 +32,7 @@ pub use record::{Key, Record};
 
 use history::History;
 use list::ListRequest;
+use table::Table;
 use worker::{Reply, Request};
 
 /// Why the store did not do what it was asked.
@@ -197,7 +198,8 @@ impl Store {
         let (ready, opened) = channel();
         let events = history.clone();
         let thread = Builder::new().name("store".into()).stack_size(512 * 1024).spawn(move || {
-            match disk::open(path.as_deref(), &options) {
+            let disk = disk::open(path.as_deref(), &options);
+            match disk.and_then(|disk| Table::prepare(&disk.conn).map(drop).and(Ok(disk))) {
                 Ok(mut disk) => {
                     events.start(disk.revision, std::mem::take(&mut disk.floors));
                     let _ = ready.send(Ok(disk.notice.take()));
@@ -239,7 +241,7 @@ impl Store {
     /// [`Error::Exists`], [`Error::NotFound`], [`Error::Conflict`] for the first write that may not be
     /// done; [`Error::Full`]; else as [`Store::get`].
     pub async fn commit(&self, writes: Vec<Write>) -> Result<Vec<Record>, Error> {
-        self.ask(|reply| Request::Commit(writes, reply)).await
+        self.write(|reply| Request::Commit(writes, reply)).await
     }
 
     /// Gives an object another status that is seen everywhere but not written to disk: it gets a
@@ -250,7 +252,7 @@ impl Store {
     /// [`Error::NotFound`], [`Error::Conflict`]; [`Error::Full`] where revisions must be reserved; else
     /// as [`Store::get`].
     pub async fn set_volatile_status(&self, key: &Key, expect: Expect, status: Bytes) -> Result<Record, Error> {
-        self.ask(|reply| Request::VolatileStatus(key.clone(), expect, status, reply)).await
+        self.write(|reply| Request::VolatileStatus(key.clone(), expect, status, reply)).await
     }
 
     /// Revision of the latest change; at least 1.
@@ -299,6 +301,14 @@ impl Store {
     /// As [`Store::commit`] for what the end itself writes.
     pub async fn close(&self) -> Result<(), Error> {
         self.ask(Request::Close).await
+    }
+
+    /// Asks for a change, and lets those who watch see it before the caller makes the next one: a task
+    /// with many changes to make would else run ahead of the history.
+    async fn write<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Error> {
+        let result = self.ask(request).await;
+        tokio::task::yield_now().await;
+        result
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Error> {

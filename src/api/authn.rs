@@ -24,6 +24,18 @@ pub trait Tokens: Send + Sync {
     fn user<'a>(&'a self, token: &'a str) -> futures_util::future::BoxFuture<'a, Option<User>>;
 }
 
+/// Makes tokens of service accounts.
+pub trait Issuer: Send + Sync {
+    /// Its name, which is also the audience of tokens for the API.
+    fn name(&self) -> &str;
+
+    /// Signs claims.
+    ///
+    /// # Errors
+    /// 500 where there is no randomness.
+    fn sign(&self, claims: &serde_json::Value) -> Result<String, Status>;
+}
+
 /// The ways to prove who one is.
 pub struct Authenticator {
     certificates: Arc<ClientVerifier>,

@@ -11,8 +11,9 @@ use hyper::{Response, StatusCode};
 use serde_json::Value;
 
 use super::negotiate::{Encoding, Form};
+use super::proto;
+use crate::schema::emit;
 use crate::schema::status::Status;
-use crate::schema::{emit, protobuf};
 
 /// The failure of a body that is being sent or read.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -72,7 +73,7 @@ pub fn object(code: u16, form: Form, object: &Value) -> Response<Body> {
 pub fn encode(form: Form, object: &Value) -> Vec<u8> {
     match form.encoding {
         Encoding::Yaml => emit::yaml(object).into_bytes(),
-        Encoding::Protobuf => protobuf::encode(object).unwrap_or_else(|_| json(form, object)),
+        Encoding::Protobuf => proto::sealed(object).unwrap_or_else(|| json(form, object)),
         Encoding::Json => json(form, object),
     }
 }

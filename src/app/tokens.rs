@@ -4,18 +4,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures_util::future::BoxFuture;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::api::authn::Tokens;
+use crate::api::authn::{Issuer, Tokens};
 use crate::host::token::TokenKey;
 use crate::registry::{Registry, User};
 use crate::schema::object::Object;
-
-/// The issuer of the tokens, and the audience of those for the API itself.
-#[must_use]
-pub fn issuer(domain: &str) -> String {
-    format!("https://kubernetes.default.svc.{domain}")
-}
+use crate::schema::status::Status;
 
 /// Knows the tokens of service accounts.
 pub struct ServiceAccountTokens {
@@ -85,32 +80,26 @@ impl Tokens for ServiceAccountTokens {
     }
 }
 
-/// The claims of a token for a service account (KEP-1205): `bound` is the kind in lower case, name
-/// and uid of what it lives and dies with.
-#[must_use]
-pub fn claims(
-    issuer: &str,
-    account: &Value,
-    bound: Option<(&str, &str, &str)>,
-    audiences: &[String],
-    now: u64,
-    seconds: u64,
-) -> Value {
-    let mut of = json!({
-        "namespace": account.namespace(),
-        "serviceaccount": {"name": account.name(), "uid": account.uid()},
-    });
-    if let Some((kind, name, uid)) = bound {
-        of[kind] = json!({"name": name, "uid": uid});
+/// Signs tokens for TokenRequests.
+pub struct Signer {
+    key: Arc<TokenKey>,
+    issuer: String,
+}
+
+impl Signer {
+    /// Signs with `key` in the name of `issuer`.
+    #[must_use]
+    pub fn new(key: Arc<TokenKey>, issuer: String) -> Self {
+        Self { key, issuer }
     }
-    json!({
-        "iss": issuer,
-        "sub": format!("system:serviceaccount:{}:{}", account.namespace(), account.name()),
-        "aud": audiences,
-        "iat": now,
-        "nbf": now,
-        "exp": now.saturating_add(seconds),
-        "jti": uuid::Uuid::new_v4().to_string(),
-        "kubernetes.io": of,
-    })
+}
+
+impl Issuer for Signer {
+    fn name(&self) -> &str {
+        &self.issuer
+    }
+
+    fn sign(&self, claims: &Value) -> Result<String, Status> {
+        self.key.sign(claims).map_err(Status::internal)
+    }
 }

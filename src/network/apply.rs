@@ -141,8 +141,18 @@ impl Applier {
         let leave = docker::allow(&self.settings.table, &self.v4_pods()).await;
         let Some(name) = self.settings.bridge.clone() else { return leave };
         self.settings.bridge_filtered = bridge::is_filtered();
+        self.ports_changed().await;
         let gateway = self.v4_pods().first().and_then(|network| network.nth(1));
         leave.and(bridge::prepare(&name, gateway, &self.settings.service_ranges).await)
+    }
+
+    /// Lets a container that was started, and so has a new port on the bridge, reach itself through
+    /// its services. [`Applier::apply`] does so too when it writes; after a restart that changed no
+    /// endpoint nobody else does.
+    pub async fn ports_changed(&self) {
+        if let (true, Some(name)) = (self.settings.bridge_filtered, &self.settings.bridge) {
+            bridge::let_pods_reach_themselves(name).await;
+        }
     }
 
     /// Takes everything away that this instance put into the host's network, there or not.
@@ -169,9 +179,7 @@ impl Applier {
         nft(&rules.transaction(&bound)).await?;
         self.applied.retain(|(other, _)| *other != family);
         self.applied.push((family, digest));
-        if let (true, Some(name)) = (self.settings.bridge_filtered, &self.settings.bridge) {
-            bridge::let_pods_reach_themselves(name).await;
-        }
+        self.ports_changed().await;
         Ok(())
     }
 

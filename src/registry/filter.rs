@@ -103,8 +103,9 @@ impl Filter {
                 return false;
             }
         }
-        let deeper = self.fields.terms().iter().any(|term| term.field != "metadata.name" || !term.equal);
-        if !deeper {
+        // The commonest selector, one name, has been looked at.
+        let terms = self.fields.terms();
+        if terms.is_empty() || (terms.len() == 1 && self.name.is_some()) {
             return true;
         }
         let object = record.to_value();

@@ -72,9 +72,9 @@ pub(super) fn open(path: Option<&Path>, options: &StoreOptions) -> Result<Disk, 
             let revision = last_words(path);
             let moved_to = set_aside(path, "damaged")?;
             let disk = open_file(path, options, STEPS)?;
-            disk.conn.execute("UPDATE meta SET revision = ?1", [revision.cast_signed()])?;
-            let notice = Some(Notice::SetAside { moved_to, reason });
-            Disk { revision, floors: Floors::at(revision), notice, ..disk }
+            let floors = Floors::at(revision);
+            finish(&disk.conn, revision, &floors)?;
+            Disk { revision, floors, notice: Some(Notice::SetAside { moved_to, reason }), ..disk }
         }
         opened => opened?,
     };
@@ -139,6 +139,8 @@ fn prepare(mut conn: Connection, options: &StoreOptions, steps: &[&str]) -> Resu
     conn.pragma_update(None, "cache_size", -i64::from(options.cache_kib))?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     conn.pragma_update(None, "mmap_size", 0)?;
+    // What is deleted, a secret perhaps, is overwritten where that costs no further write.
+    conn.pragma_update(None, "secure_delete", "FAST")?;
     conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "journal_size_limit", 2 * PAGE * CHECKPOINT)?;

@@ -10,7 +10,7 @@ use k2d::network::apply::{Applier, Outcome};
 use k2d::network::model::{
     Endpoint, EndpointGroup, LoadBalancer, Protocol, ServiceModel, ServicePort, Snapshot, TargetPort, TrafficPolicy,
 };
-use k2d::network::rules::Settings;
+use k2d::network::rules::{Family, Ruleset, Settings};
 
 use crate::ns::{Place, World, exchange};
 
@@ -297,6 +297,20 @@ fn an_endpoint_on_another_machine_is_reached() {
 }
 
 #[test]
+fn an_endpoint_on_the_host_itself_is_reached() {
+    for filtered in [false, true] {
+        let world = World::new(filtered);
+        world.tcp_server(Place::Host, 8080, "host");
+        let rules = Rules::new(&world);
+        rules.apply(&world, vec![web(&["10.42.0.1"])]);
+        assert_eq!(world.greeting(Place::PodA, "10.43.0.80:80"), "host 10.42.0.11");
+        assert_eq!(world.greeting(Place::Host, "10.43.0.80:80"), "host 10.42.0.1");
+        assert_eq!(world.greeting(Place::Outside, "192.0.2.1:30080"), "host 192.0.2.2");
+        assert_eq!(world.greeting(Place::Host, "127.0.0.1:30080"), "host 127.0.0.1");
+    }
+}
+
+#[test]
 fn nothing_is_written_unless_something_changed() {
     let world = World::new(false);
     world.tcp_server(Place::PodB, 8080, "b");
@@ -312,6 +326,55 @@ fn nothing_is_written_unless_something_changed() {
     again.recheck(&world);
     assert_eq!(again.apply(&world, vec![web(&[B])]), Outcome::Replaced);
     assert_eq!(world.greeting(Place::Outside, "192.0.2.1:30080"), "b 192.0.2.2");
+}
+
+#[test]
+fn a_restarted_pod_reaches_itself() {
+    let world = World::new(true);
+    world.tcp_server(Place::PodB, 8080, "b");
+    let rules = Rules::new(&world);
+    rules.apply(&world, vec![web(&[B])]);
+    // As a new port is.
+    world.run(Place::Host, "ip", "link set podb type bridge_slave hairpin off");
+    rules.on_host(&world, async |applier| applier.ports_changed().await);
+    assert_eq!(world.greeting(Place::PodB, "10.43.0.80:80"), "b 10.42.0.1");
+}
+
+#[test]
+fn nft_reads_the_rules_of_both_families() {
+    let world = World::new(false);
+    let networks = |v4: &str, v6: &str| vec![v4.parse().unwrap(), v6.parse().unwrap()];
+    for (family, bridge_filtered) in [(Family::V4, true), (Family::V6, false), (Family::V6, true)] {
+        let settings = Settings {
+            table: "other".to_owned(),
+            pod_networks: networks("10.42.0.0/16", "fd00:42::/64"),
+            service_ranges: networks("10.43.0.0/16", "fd00:43::/112"),
+            bridge: None,
+            bridge_filtered,
+        };
+        let both = |name: &str, protocol, v4: &str, v6: &str| ServiceModel {
+            name: name.to_owned(),
+            cluster_ips: vec![address(v4), address(v6)],
+            load_balancer: Some(LoadBalancer {
+                addresses: vec![address("192.0.2.1"), address("2001:db8::1")],
+                source_ranges: networks("0.0.0.0/0", "2001:db8::/32"),
+            }),
+            ..service(protocol, &[A, B, "192.0.2.9", "fd00:42::11", "fd00:42::12", "2001:db8::9"])
+        };
+        let plain = both("plain", Protocol::Sctp, "10.43.0.8", "fd00:43::8");
+        let timeout = Some(Duration::from_secs(86_400));
+        let sticky =
+            ServiceModel { session_affinity: timeout, ..both("sticky", Protocol::Udp, "10.43.0.7", "fd00:43::7") };
+        let snapshot = Snapshot { services: vec![plain, sticky], pods: vec![] };
+        let text = Ruleset::new(&settings, family, &snapshot).transaction(&[]);
+        let file = std::env::temp_dir().join(format!("k2d-rules-{}", std::process::id()));
+        std::fs::write(&file, &text).unwrap();
+        let said = world.run(Place::Host, "nft", &format!("-f {}", file.display()));
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(said, "", "{text}");
+        let listed = world.run(Place::Host, "nft", &format!("list table {} other", family.as_str()));
+        assert!(listed.contains("affinity/plant/sticky/udp/80/"), "{listed}");
+    }
 }
 
 #[test]

@@ -68,6 +68,20 @@ async fn a_commit_is_done_whole_or_not_at_all() {
     assert_eq!(list(&store).await.records, [done[3].clone(), done[2].clone()]);
 }
 
+#[test]
+fn a_commit_that_is_refused_leaves_nothing_in_the_transaction_of_others() {
+    let disk = disk::open(None, &StoreOptions::default()).unwrap();
+    let mut state = state::State::new(Table::prepare(&disk.conn).unwrap(), disk.revision, History::new(1_000_000));
+    let create = |name: &str| Write::Create { record: record(&key(name), 1) };
+    let half = [create("half"), create("a")];
+    let outcomes = state.commit(&[&[create("a")], &half, &[create("b"), create("c")]]).unwrap();
+    let revisions: Vec<Option<u64>> =
+        outcomes.iter().map(|outcome| outcome.as_ref().ok().map(|records| records[0].revision)).collect();
+    assert_eq!(revisions, [Some(2), None, Some(3)]);
+    assert_eq!(state.get(&key("half")).unwrap(), None);
+    assert_eq!(state.get(&key("c")).unwrap().unwrap().revision, 4);
+}
+
 #[tokio::test]
 async fn of_many_who_change_the_same_state_one_wins() {
     let folder = Folder::new();

@@ -154,6 +154,10 @@ async fn what_is_no_database_is_set_aside() {
         assert!(moved_to.file_name().unwrap().to_str().unwrap().starts_with("state.db.damaged-"));
         // Clients hold revisions of the lost store: new ones must be above them.
         assert!(store.revision() > 1_000_000_000);
+        drop(store);
+        let store = open(&folder.file());
+        assert!(store.revision() > 1_000_000_000);
+        assert!(matches!(store.watch("pods", Some(1_000)), Err(Error::Expired { .. })), "that history is lost");
         let a = create(&store, &key("a"), 1).await;
         drop(store);
         assert_eq!(list(&open(&folder.file())).await.records, [a]);
