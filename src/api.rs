@@ -1,2 +1,309 @@
 //! The Kubernetes API over HTTP: connections, who asks, what for, and in which form the answer goes
 //! out. It decides nothing about objects (the registry does) and does not know the engine.
+//!
+//! ```text
+//! server → authn → request (what is asked) → authz → verbs → registry
+//!                                                 └→ discovery, openapi, health
+//! ```
+
+pub mod authn;
+pub mod authz;
+pub mod body;
+pub mod decode;
+pub mod discovery;
+pub mod health;
+pub mod negotiate;
+pub mod openapi;
+pub mod proto;
+pub mod request;
+pub mod server;
+pub mod show;
+pub mod verbs;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::body::Body as HttpBody;
+use hyper::header::{HeaderValue, WARNING};
+use hyper::{HeaderMap, Method, Request, Response};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::kinds::Kind;
+use crate::registry::{Catalog, Registry, User, WriteOptions};
+use crate::schema::status::Status;
+
+use body::{Body, BoxError};
+use negotiate::Form;
+use request::{Query, RequestInfo};
+
+/// The API; cheap to clone.
+#[derive(Clone)]
+pub struct Api(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    authenticator: authn::Authenticator,
+    settings: Settings,
+    stopping: watch::Receiver<bool>,
+}
+
+/// What the API must be told.
+pub struct Settings {
+    /// Where the server can be reached, as discovery tells it.
+    pub address: String,
+    /// Bytes of a body, above which a request is refused.
+    pub max_body: usize,
+    /// Makes tokens.
+    pub issuer: Box<dyn authn::Issuer>,
+}
+
+/// What a verb needs to know of its request.
+pub struct Context<'a> {
+    /// The API.
+    pub api: &'a Api,
+    /// What is asked.
+    pub info: RequestInfo,
+    /// Parameters.
+    pub query: Query,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Who asks.
+    pub user: Arc<User>,
+    /// The form of the answer.
+    pub form: Form,
+    /// The kind that the path names.
+    pub kind: Arc<Kind>,
+}
+
+impl Api {
+    /// An API over `registry`; watches end when `stopping` becomes true.
+    #[must_use]
+    pub fn new(
+        registry: Registry,
+        authenticator: authn::Authenticator,
+        settings: Settings,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self(Arc::new(Inner { registry, authenticator, settings, stopping }))
+    }
+
+    /// The registry below.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    /// What makes tokens.
+    #[must_use]
+    pub fn issuer(&self) -> &dyn authn::Issuer {
+        self.0.settings.issuer.as_ref()
+    }
+
+    /// Becomes true when the server stops.
+    #[must_use]
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.0.stopping.clone()
+    }
+
+    /// Answers one request of a connection whose client showed `certificate`.
+    pub async fn handle<B>(&self, request: Request<B>, peer: authn::Peer) -> Response<Body>
+    where
+        B: HttpBody<Data = Bytes> + Send,
+        B::Error: Into<BoxError>,
+    {
+        let form = negotiate::negotiate(request.headers(), true, false).unwrap_or(Form::JSON);
+        let pretty = Query::parse(request.uri().query().unwrap_or_default()).flag("pretty");
+        let form = Form { pretty: form.pretty || pretty, ..form };
+        match self.answer(request, peer).await {
+            Ok(response) => response,
+            Err(status) => body::failure(form, &status),
+        }
+    }
+
+    async fn answer<B>(&self, request: Request<B>, peer: authn::Peer) -> Result<Response<Body>, Status>
+    where
+        B: HttpBody<Data = Bytes> + Send,
+        B::Error: Into<BoxError>,
+    {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path().to_owned();
+        let query = Query::parse(parts.uri.query().unwrap_or_default());
+        let info = RequestInfo::new(&parts.method, &path, &query);
+        let user = self.0.authenticator.authenticate(&parts.headers, &peer).await?;
+        let user = authz::impersonate(self, user, &parts.headers).await?;
+        authz::authorize(self, &user, &info).await?;
+        if !info.is_resource {
+            return self.document(&parts.method, &path, &parts.headers, &query).await;
+        }
+        let catalog = self.registry().catalog();
+        let kind = match catalog.resource(&info.group, &info.version, &info.resource) {
+            Some(kind) => Arc::clone(kind),
+            None if info.group.is_empty() || catalog.groups().iter().any(|(group, _)| *group == info.group) => {
+                return Err(Status::unknown_resource());
+            }
+            None => return Ok(no_page()),
+        };
+        route(&parts.method, &info, &kind, &path)?;
+        let form = negotiate::negotiate(&parts.headers, true, info.verb == "watch")?;
+        let form = Form { pretty: form.pretty || query.flag("pretty"), ..form };
+        let cx = Context { api: self, info, query, headers: parts.headers, user: Arc::new(user), form, kind };
+        match (cx.info.verb.as_str(), cx.info.subresource.as_str()) {
+            ("get", "") => verbs::read::get(&cx, &cx.target()).await,
+            ("list", "") => verbs::read::list(&cx).await,
+            ("watch", "") => verbs::read::watch(&cx).await,
+            ("get", "scale") => verbs::scale::get(&cx).await,
+            ("get", _) => verbs::read::get(&cx, &cx.target()).await,
+            _ => {
+                let bytes = body::read(body, self.0.settings.max_body).await?;
+                verbs::write::dispatch(&cx, bytes).await
+            }
+        }
+    }
+
+    /// Paths that are no resources: discovery, OpenAPI, health, version.
+    async fn document(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        query: &Query,
+    ) -> Result<Response<Body>, Status> {
+        if let Some(response) = health::answer(self, method, path, query)? {
+            return Ok(response);
+        }
+        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+        let catalog = self.registry().catalog();
+        if let Some(response) = openapi::answer(&catalog, method, path, headers, query)? {
+            return Ok(response);
+        }
+        let known = match parts.as_slice() {
+            ["api"] | ["apis"] => true,
+            ["api", "v1"] => true,
+            ["api", ..] => return Err(Status::unknown_resource()),
+            ["apis", group] => catalog.groups().iter().any(|(name, _)| name == group),
+            ["apis", group, version] => {
+                if catalog.groups().iter().any(|(name, _)| name == group) && !catalog.has_version(group, version) {
+                    return Err(Status::unknown_resource());
+                }
+                catalog.has_version(group, version)
+            }
+            _ => false,
+        };
+        if !known {
+            return Ok(no_page());
+        }
+        let group_document = matches!(parts.as_slice(), ["apis", _]);
+        if *method != Method::GET && !group_document {
+            return Err(Status::method_not_allowed());
+        }
+        self.discovery(&parts, headers, query, &catalog)
+    }
+
+    fn discovery(
+        &self,
+        parts: &[&str],
+        headers: &HeaderMap,
+        query: &Query,
+        catalog: &Catalog,
+    ) -> Result<Response<Body>, Status> {
+        if let [only] = parts
+            && let Some(media) = discovery::wants_aggregated(headers)
+        {
+            let document = discovery::aggregated(catalog, *only == "api");
+            let bytes = serde_json::to_vec(&document).map_err(Status::internal)?;
+            return Ok(body::response(200, media, body::full(bytes)));
+        }
+        let document = match parts {
+            ["api"] => discovery::core_versions(&self.0.settings.address),
+            ["apis"] => discovery::groups(catalog),
+            ["apis", group] => discovery::group(catalog, group).ok_or_else(Status::unknown_resource)?,
+            ["apis", group, version] => discovery::resources(catalog, group, version),
+            _ => discovery::resources(catalog, "", "v1"),
+        };
+        let form = negotiate::negotiate(headers, false, false).unwrap_or(Form::JSON);
+        let form = Form { pretty: form.pretty || query.flag("pretty"), ..form };
+        Ok(body::object(200, form, &document))
+    }
+}
+
+/// Whether the path is one of the resource's and the method one of the path's.
+fn route(method: &Method, info: &RequestInfo, kind: &Kind, path: &str) -> Result<(), Status> {
+    let namespaced = !info.namespace.is_empty() && info.resource != "namespaces";
+    let misplaced = if kind.is_namespaced() { info.named && !namespaced } else { namespaced };
+    if misplaced || path.contains("//") || (!info.rest.is_empty() && info.subresource != "proxy") {
+        return Err(Status::unknown_resource());
+    }
+    let allowed: &[&str] = if info.subresource.is_empty() {
+        kind.verbs.names()
+    } else {
+        kind.subresource(&info.subresource).ok_or_else(Status::unknown_resource)?.verbs
+    };
+    let whole = kind.is_namespaced() && !namespaced && !info.named;
+    let fits = match info.verb.as_str() {
+        "create" => !info.subresource.is_empty() || (!info.named && !whole),
+        "update" | "patch" | "delete" => info.named,
+        "deletecollection" => !whole,
+        "get" => *method == Method::GET,
+        "list" | "watch" => *method == Method::GET,
+        _ => false,
+    };
+    // HEAD is no verb of the API, and an object is deleted by its collection's verb only as a whole.
+    if !fits || *method == Method::HEAD || !allowed.contains(&info.verb.as_str()) {
+        return Err(Status::method_not_allowed());
+    }
+    Ok(())
+}
+
+/// What upstream answers for a path outside of the API.
+fn no_page() -> Response<Body> {
+    body::text(404, "404 page not found\n")
+}
+
+/// Adds a `Warning:` header for each sentence (RFC 7234, code 299), without doubles.
+pub fn warn(response: &mut Response<Body>, warnings: &[String]) {
+    let mut seen: Vec<&String> = Vec::new();
+    for warning in warnings {
+        if seen.contains(&warning) {
+            continue;
+        }
+        seen.push(warning);
+        let text: String = warning.chars().filter(|c| !c.is_control()).collect();
+        let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+            response.headers_mut().append(WARNING, value);
+        }
+    }
+}
+
+impl Context<'_> {
+    /// The options of a write: who, under which manager name, dry or not.
+    #[must_use]
+    pub fn write_options(&self, dry_run: bool) -> WriteOptions {
+        let named = self.query.text("fieldManager");
+        let manager = if named.is_empty() { agent(&self.headers) } else { named.to_owned() };
+        WriteOptions { user: Arc::clone(&self.user), manager, dry_run }
+    }
+
+    /// An object as answer, with warnings.
+    ///
+    /// # Errors
+    /// 406 where the object cannot be shown in the form asked for.
+    pub fn answer(&self, code: u16, object: &Value, warnings: &[String]) -> Result<Response<Body>, Status> {
+        let show = self.show(&self.kind)?;
+        let mut response = body::object(code, self.form, show.one(object)?.as_ref());
+        warn(&mut response, warnings);
+        Ok(response)
+    }
+}
+
+/// The manager name that a client has without saying one: its user agent up to the first `/`.
+fn agent(headers: &HeaderMap) -> String {
+    let agent = headers.get(hyper::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let name = agent.split('/').next().unwrap_or_default();
+    let mut end = name.len().min(128);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    if end == 0 { "unknown".into() } else { name[..end].to_owned() }
+}

@@ -18,7 +18,19 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::schema::field::Errors;
+use crate::schema::meta::MetaRules;
+use crate::schema::names;
 use crate::schema::object::Object;
+
+pub mod apps;
+pub mod coordination;
+pub mod core;
+pub mod discovery;
+mod index;
+pub mod parts;
+pub mod storage;
+
+pub use index::all;
 
 /// Text that is part of the program for a built-in kind and owned for a custom one.
 pub type Text = Cow<'static, str>;
@@ -47,6 +59,20 @@ pub enum NameRule {
     Own,
 }
 
+impl NameRule {
+    /// The check of the name; `None` where the kind has its own.
+    #[must_use]
+    pub fn format(self) -> Option<fn(&str) -> names::Faults> {
+        match self {
+            Self::Subdomain => Some(names::dns1123_subdomain),
+            Self::Label => Some(names::dns1123_label),
+            Self::Label1035 => Some(names::dns1035_label),
+            Self::PathSegment => Some(names::path_segment),
+            Self::Own => None,
+        }
+    }
+}
+
 /// The verbs that the main resource of a kind answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbs {
@@ -71,6 +97,28 @@ impl Verbs {
             Self::ReadOnly => &["get", "list"],
         }
     }
+}
+
+/// How a kind refuses a field selector that it does not know; upstream has three wordings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SelectorWords {
+    /// `"x" is not a known field selector: only "metadata.name", "metadata.namespace"`.
+    Known,
+    /// `field label not supported: x`.
+    Label,
+    /// `field label "x" not supported for Kind`.
+    ForKind,
+}
+
+/// What a delete does with the objects that name the deleted one as owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Propagation {
+    /// They are deleted after it.
+    Background,
+    /// They are deleted before it.
+    Foreground,
+    /// They stay.
+    Orphan,
 }
 
 /// A part of a resource with an address of its own, such as `status` or `scale`.
@@ -140,8 +188,12 @@ pub struct Kind {
     pub subresources: Vec<Subresource>,
     /// Fields, beside `metadata.name` and `metadata.namespace`, that a field selector may name.
     pub selectable: Vec<Text>,
+    /// How an unknown field of a selector is refused.
+    pub selector_words: SelectorWords,
     /// Rule for names.
     pub names: NameRule,
+    /// The sentence of the `Warning:` header that every answer carries; empty for none.
+    pub deprecated: Text,
     /// What is particular to the kind.
     pub strategy: Box<dyn Strategy>,
 }
@@ -170,7 +222,9 @@ impl Kind {
             verbs: Verbs::All,
             subresources: Vec::new(),
             selectable: Vec::new(),
+            selector_words: SelectorWords::Known,
             names: NameRule::Subdomain,
+            deprecated: Text::default(),
             strategy: Box::new(strategy),
         }
     }
@@ -217,6 +271,41 @@ impl Kind {
         self
     }
 
+    /// Sets the sentence that warns of the use of the kind.
+    #[must_use]
+    pub fn deprecated(mut self, sentence: &'static str) -> Self {
+        self.deprecated = sentence.into();
+        self
+    }
+
+    /// Sets how an unknown field of a selector is refused.
+    #[must_use]
+    pub fn selector_words(mut self, words: SelectorWords) -> Self {
+        self.selector_words = words;
+        self
+    }
+
+    /// What a field selector is answered that names a field which is not selectable.
+    #[must_use]
+    pub fn unknown_field(&self, field: &str) -> String {
+        match self.selector_words {
+            SelectorWords::Known => {
+                let mut known = vec!["metadata.name", "metadata.namespace"];
+                known.extend(self.selectable.iter().map(AsRef::as_ref));
+                let known: Vec<String> = known.iter().map(|name| format!("{name:?}")).collect();
+                format!("{field:?} is not a known field selector: only {}", known.join(", "))
+            }
+            SelectorWords::Label => format!("field label not supported: {field}"),
+            SelectorWords::ForKind => format!("field label {field:?} not supported for {}", self.kind),
+        }
+    }
+
+    /// What the common rules of `metadata` need to know of the kind.
+    #[must_use]
+    pub fn meta_rules(&self) -> MetaRules {
+        MetaRules { name: self.names.format(), namespaced: self.is_namespaced(), standard_finalizers: true }
+    }
+
     /// Sets the rule for names.
     #[must_use]
     pub fn names(mut self, rule: NameRule) -> Self {
@@ -252,9 +341,11 @@ impl Kind {
 /// What is particular to a kind. Every method has the answer of a kind that is only stored.
 ///
 /// The registry calls, in this order: on a create `default`, `prepare_create`, `validate`; on an
-/// update `default`, `prepare_update`, `validate`, `validate_update`; on an update of the status
-/// `default`, `prepare_status`, `validate_status`. `metadata` is checked by the registry before
-/// `validate`; `metadata.generation` and the isolation of `status` are the registry's work too.
+/// update `default`, `prepare_update`, `validate_update` (which is the whole of the rules, those of
+/// `validate` included); on an update of the status `default`, `prepare_status`, `validate_status`.
+/// `metadata` is checked by the registry before (`schema::meta` with [`Kind::meta_rules`]);
+/// `metadata.generation` and the isolation of `status` are the registry's work too. A mistake that
+/// is found twice is shown once.
 pub trait Strategy: Send + Sync {
     /// Fills in what the client left out.
     fn default(&self, _object: &mut Value) {}
@@ -270,8 +361,11 @@ pub trait Strategy: Send + Sync {
     /// one where the kind has a status subresource.
     fn prepare_update(&self, _object: &mut Value, _old: &Value) {}
 
-    /// The rules between the old object and the new one.
-    fn validate_update(&self, _object: &Value, _old: &Value, _errors: &mut Errors) {}
+    /// All rules of an update: those of the object by itself and those between it and the old one,
+    /// in the order in which they are shown.
+    fn validate_update(&self, object: &Value, _old: &Value, errors: &mut Errors) {
+        self.validate(object, errors);
+    }
 
     /// Sets what an update of the status may not change; by default all but `metadata` and `status`
     /// is as it was.
@@ -281,6 +375,13 @@ pub trait Strategy: Send + Sync {
 
     /// The rules of an update of the status.
     fn validate_status(&self, _object: &Value, _old: &Value, _errors: &mut Errors) {}
+
+    /// Sets what an update through another subresource of the same kind (`resize`,
+    /// `ephemeralcontainers`, `approval`, `finalize`) may not change. Not called for `status`.
+    fn prepare_subresource(&self, _subresource: &str, _object: &mut Value, _old: &Value) {}
+
+    /// The rules of an update through such a subresource.
+    fn validate_subresource(&self, _subresource: &str, _object: &Value, _old: &Value, _errors: &mut Errors) {}
 
     /// Whether `metadata.generation` is kept: `None` for kinds without it, else whether the change
     /// from `old` counts. By default a kind has no generation.
@@ -296,6 +397,28 @@ pub trait Strategy: Send + Sync {
     /// Whether an update without `metadata.resourceVersion` is taken.
     fn allows_unconditional_update(&self) -> bool {
         true
+    }
+
+    /// What happens to dependents where a delete does not say.
+    fn default_propagation(&self) -> Propagation {
+        Propagation::Background
+    }
+
+    /// For kinds that end gracefully (pods): the seconds between the request to delete and the end,
+    /// from what the client asked for (`None`: nothing) and the object. Other kinds say `None`.
+    fn grace(&self, _object: &Value, _requested: Option<i64>) -> Option<i64> {
+        None
+    }
+
+    /// Whether a delete answers with the object that is gone instead of a `Status`.
+    fn returns_deleted(&self) -> bool {
+        false
+    }
+
+    /// Fields that a write through `subresource` (empty: the main resource) cannot set, as FieldsV1
+    /// paths such as `["status"]`; nobody becomes their owner by such a write.
+    fn reset_fields(&self, _subresource: &str) -> &'static [&'static [&'static str]] {
+        &[]
     }
 
     /// Sentences for `Warning:` headers of a create (`old` is `None`) or an update.
@@ -315,6 +438,11 @@ pub trait Strategy: Send + Sync {
 
     /// The cells of one object, one for each column.
     fn cells(&self, _object: &Value, _now: Timestamp) -> Vec<Value> {
+        Vec::new()
+    }
+
+    /// The conditions of the row of one object in the Table form, such as `Completed` of a pod.
+    fn row_conditions(&self, _object: &Value) -> Vec<Value> {
         Vec::new()
     }
 }

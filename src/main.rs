@@ -1,2 +1,7 @@
 //! The program `k2d`.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    k2d::cli::run(std::env::args_os())
+}

@@ -1,0 +1,265 @@
+//! Shapes of objects: whole, as a row of a table, or their metadata alone.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::negotiate::{Form, Shape};
+use crate::kinds::parts::table;
+use crate::kinds::{Column, Kind};
+use crate::schema::object::Object;
+use crate::schema::status::Status;
+use crate::schema::table::Type;
+use crate::store::Record;
+
+/// What a Table row shows of its object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Include {
+    /// Nothing.
+    None,
+    /// Its metadata.
+    Metadata,
+    /// The object.
+    Object,
+}
+
+impl Include {
+    /// Reads the parameter `includeObject`.
+    ///
+    /// # Errors
+    /// 400 for a word that is none of the three.
+    pub fn parse(text: &str) -> Result<Self, Status> {
+        match text {
+            "" | "Metadata" => Ok(Self::Metadata),
+            "None" => Ok(Self::None),
+            "Object" => Ok(Self::Object),
+            other => Err(Status::bad_request(format!("unrecognized includeObject value: {other:?}"))),
+        }
+    }
+}
+
+/// Shows objects of one kind in one form.
+#[derive(Clone)]
+pub struct Show {
+    kind: Arc<Kind>,
+    form: Form,
+    include: Include,
+    /// The columns, for tables.
+    columns: Arc<[Column]>,
+    /// Whether the kind has columns of its own.
+    own: bool,
+    now: Timestamp,
+}
+
+impl Show {
+    /// For answers about `kind`.
+    #[must_use]
+    pub fn new(kind: &Arc<Kind>, form: Form, include: Include) -> Self {
+        let columns = if form.shape == Shape::Table { kind.strategy.columns() } else { Vec::new() };
+        let own = !columns.is_empty();
+        let columns = if own || form.shape != Shape::Table { columns } else { plain_columns() };
+        Self { kind: Arc::clone(kind), form, include, columns: columns.into(), own, now: Timestamp::now() }
+    }
+
+    /// The form.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Takes the time anew, for streams that last.
+    pub fn refresh(&mut self) {
+        self.now = Timestamp::now();
+    }
+
+    /// A single object in the answer's shape.
+    ///
+    /// # Errors
+    /// 406 where the shape is one for lists.
+    pub fn one<'a>(&self, object: &'a Value) -> Result<Cow<'a, Value>, Status> {
+        // A Status that stands for an object (after a delete) is never reshaped.
+        if object["kind"] == "Status" && object["apiVersion"] == "v1" {
+            return Ok(Cow::Borrowed(object));
+        }
+        match self.form.shape {
+            Shape::Whole => Ok(Cow::Borrowed(object)),
+            Shape::Metadata => Ok(Cow::Owned(self.metadata(object))),
+            Shape::MetadataList => Err(Status::new(
+                406,
+                "NotAcceptable",
+                format!(
+                    "you requested PartialObjectMetadataList, but the requested object is not a list (*{}.{})",
+                    self.go_group(),
+                    self.kind.kind
+                ),
+            )),
+            Shape::Table => {
+                let mut table = self.table_head();
+                table["metadata"] = json!({"resourceVersion": object.resource_version()});
+                table["rows"] = json!([self.row(object)]);
+                Ok(Cow::Owned(table))
+            }
+        }
+    }
+
+    /// 406 where a list is asked for as the metadata of one object.
+    ///
+    /// # Errors
+    /// As said.
+    pub fn check_list(&self) -> Result<(), Status> {
+        if self.form.shape != Shape::Metadata {
+            return Ok(());
+        }
+        let message = format!(
+            "you requested PartialObjectMetadata, but the requested object is a list (*{}.{}List)",
+            self.go_group(),
+            self.kind.kind
+        );
+        Err(Status::new(406, "NotAcceptable", message))
+    }
+
+    /// The kind of a list of this shape, and its API version.
+    #[must_use]
+    pub fn list_type(&self) -> (String, String) {
+        match self.form.shape {
+            Shape::Whole => (self.kind.api_version(), format!("{}List", self.kind.kind)),
+            Shape::Table => (format!("meta.k8s.io/{}", self.form.version), "Table".into()),
+            Shape::Metadata | Shape::MetadataList => {
+                (format!("meta.k8s.io/{}", self.form.version), "PartialObjectMetadataList".into())
+            }
+        }
+    }
+
+    /// Writes one element of a list's `items` (or `rows`) as JSON.
+    pub fn item(&self, record: &Record, out: &mut Vec<u8>) {
+        match self.form.shape {
+            Shape::Whole if self.is_builtin() => record.render_item(out),
+            Shape::Whole => record.render(out),
+            Shape::Table => write_value(&self.row(&record.to_value()), out),
+            Shape::Metadata | Shape::MetadataList => write_value(&self.metadata(&record.to_value()), out),
+        }
+    }
+
+    /// Writes the object of a watch event as JSON; `first` says whether a table still needs its head.
+    pub fn event(&self, record: &Record, first: bool, out: &mut Vec<u8>) {
+        match self.form.shape {
+            Shape::Whole => record.render(out),
+            Shape::Metadata | Shape::MetadataList => write_value(&self.metadata(&record.to_value()), out),
+            Shape::Table => {
+                let object = record.to_value();
+                let mut table = self.table_head();
+                if !first {
+                    table["columnDefinitions"] = Value::Null;
+                }
+                table["metadata"] = json!({"resourceVersion": object.resource_version()});
+                table["rows"] = json!([self.row(&object)]);
+                write_value(&table, out);
+            }
+        }
+    }
+
+    /// The object of a bookmark.
+    #[must_use]
+    pub fn bookmark(&self, revision: u64, initial_end: bool, first: bool) -> Value {
+        let mut meta = Map::new();
+        meta.insert("resourceVersion".into(), revision.to_string().into());
+        if initial_end {
+            meta.insert("annotations".into(), json!({"k8s.io/initial-events-end": "true"}));
+        }
+        let mut object = json!({
+            "apiVersion": self.kind.api_version(), "kind": self.kind.kind.as_ref(), "metadata": meta,
+        });
+        match self.form.shape {
+            Shape::Whole => {
+                if let Some(ty) = self.schema() {
+                    crate::schema::canonical::canonical(&mut object, ty);
+                }
+                object
+            }
+            Shape::Metadata | Shape::MetadataList => self.metadata(&object),
+            Shape::Table => {
+                let mut table = self.table_head();
+                if !first {
+                    table["columnDefinitions"] = Value::Null;
+                }
+                table["metadata"] = json!({"resourceVersion": revision.to_string()});
+                table["rows"] = json!([self.row(&object)]);
+                table
+            }
+        }
+    }
+
+    /// A table without rows.
+    #[must_use]
+    pub fn table_head(&self) -> Value {
+        let columns: Vec<Value> = self.columns.iter().map(column).collect();
+        json!({
+            "apiVersion": format!("meta.k8s.io/{}", self.form.version),
+            "kind": "Table",
+            "metadata": {},
+            "columnDefinitions": columns,
+            "rows": [],
+        })
+    }
+
+    fn row(&self, object: &Value) -> Value {
+        let cells = if self.own {
+            self.kind.strategy.cells(object, self.now)
+        } else {
+            vec![object.name().into(), object.text("/metadata/creationTimestamp").into()]
+        };
+        let mut row = json!({"cells": cells});
+        match self.include {
+            Include::None => row["object"] = Value::Null,
+            Include::Metadata => row["object"] = self.metadata(object),
+            Include::Object => row["object"] = object.clone(),
+        }
+        row
+    }
+
+    fn metadata(&self, object: &Value) -> Value {
+        json!({
+            "apiVersion": format!("meta.k8s.io/{}", self.form.version),
+            "kind": "PartialObjectMetadata",
+            "metadata": object.get("metadata").cloned().unwrap_or_default(),
+        })
+    }
+
+    fn schema(&self) -> Option<Type<'static>> {
+        Type::builtin(&self.kind.group, &self.kind.version, &self.kind.kind)
+    }
+
+    /// Items of custom kinds carry their type in lists, those of built-in ones do not.
+    fn is_builtin(&self) -> bool {
+        self.schema().is_some()
+    }
+
+    /// The package in which Go keeps the kind, as upstream's messages show it.
+    fn go_group(&self) -> String {
+        let group = self.kind.group.split('.').next().unwrap_or_default();
+        if group.is_empty() { "core".into() } else { group.to_owned() }
+    }
+}
+
+/// The columns of a kind that has none of its own.
+fn plain_columns() -> Vec<Column> {
+    table::columns(&[table::NAME, table::CREATED])
+}
+
+fn column(column: &Column) -> Value {
+    json!({
+        "name": column.name,
+        "type": column.kind,
+        "format": column.format,
+        "description": column.description,
+        "priority": column.priority,
+    })
+}
+
+/// Appends a value as JSON.
+pub fn write_value(value: &Value, out: &mut Vec<u8>) {
+    // Writing to a Vec cannot fail, and a Value always serialises.
+    let _ = serde_json::to_writer(out, value);
+}

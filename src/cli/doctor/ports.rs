@@ -1,0 +1,98 @@
+//! Can k2d listen where it should, or does it already?
+
+use std::io::{ErrorKind, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, Stream};
+
+use super::Finding;
+use crate::config::Config;
+use crate::host::pki;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+const TOPIC: &str = "port";
+
+pub(super) fn check(config: &Config) -> Vec<Finding> {
+    let authority = CertificateDer::from_pem_file(pki::folder(&config.data_dir).join("ca.crt")).ok();
+    config.api.listen.iter().map(|address| look(*address, authority.as_ref())).collect()
+}
+
+fn look(address: SocketAddr, authority: Option<&CertificateDer<'static>>) -> Finding {
+    match TcpListener::bind(address).map_err(|error| (error.kind(), error)) {
+        Ok(_) => Finding::good(TOPIC, format!("{address} is free for k2d")),
+        Err((ErrorKind::AddrInUse, _)) => match authority.and_then(|authority| greet(address, authority).ok()) {
+            Some(()) => Finding::good(TOPIC, format!("k2d answers on {address}")),
+            None => Finding::wrong(
+                TOPIC,
+                format!("{address} is in use, and this k2d does not answer there"),
+                format!("see who listens: ss -ltnp 'sport = :{}'; or change `listen` under [api]", address.port()),
+            ),
+        },
+        Err((ErrorKind::AddrNotAvailable, _)) => {
+            Finding::wrong(TOPIC, format!("{address} is no address of this machine"), "change `listen` under [api]")
+        }
+        Err((ErrorKind::PermissionDenied, _)) => {
+            Finding::note(TOPIC, format!("{address} is for root alone"), "run k2d as root, or choose a port over 1023")
+        }
+        Err((_, error)) => Finding::wrong(TOPIC, format!("{address}: {error}"), "change `listen` under [api]"),
+    }
+}
+
+/// Whether a server with a certificate of this authority answers.
+fn greet(address: SocketAddr, authority: &CertificateDer<'static>) -> anyhow::Result<()> {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.clone())?;
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let mut client = ClientConnection::new(Arc::new(config), ServerName::from(ip))?;
+    let mut stream = TcpStream::connect_timeout(&SocketAddr::new(ip, address.port()), PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    // The first byte is written after the whole handshake.
+    Stream::new(&mut client, &mut stream).write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::files::tests::Dir;
+    use crate::host::pki::{ClientVerifier, Names, Pki, server_config};
+    use std::time::SystemTime;
+
+    #[test]
+    fn port_is_free_or_held_by_this_k2d_or_by_another_program() {
+        let dir = Dir::new();
+        let mut names = Names::default();
+        names.add("127.0.0.1");
+        let pki = Pki::open(&dir.0, &names, SystemTime::now()).unwrap();
+        let authority = pki.authority().certificate();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+
+        let tls = server_config(pki.server().clone(), Arc::new(ClientVerifier::new(pki.authority()).unwrap())).unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut session = rustls::ServerConnection::new(Arc::new(tls)).unwrap();
+            session.complete_io(&mut stream).unwrap();
+            let (other, _) = listener.accept().unwrap();
+            drop(other);
+        });
+        assert!(matches!(look(address, Some(authority)), Finding::Good(_, text) if text.starts_with("k2d answers")));
+        assert!(matches!(look(address, Some(authority)), Finding::Wrong(_, text, _) if text.contains("in use")));
+        server.join().unwrap();
+        assert!(matches!(look(address, None), Finding::Good(_, text) if text.contains("is free")));
+    }
+}

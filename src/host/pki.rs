@@ -1,0 +1,199 @@
+//! The certificates under `<data>/pki`: an authority of its own, the server's certificate, which
+//! renews itself, the administrator's, and the signing of requests. It knows no configuration and
+//! no API: names and times come from the caller.
+//!
+//! ```text
+//! ca.crt, ca.key   the authority: made once, kept
+//! server.pem       key and certificate of the server: made anew whenever due
+//! admin.pem        key and certificate of kubernetes-admin: made anew when due
+//! sa.key           signs the tokens of service accounts (see `token`)
+//! ```
+//!
+//! A key and its certificate share one file so that they can never be of two ages.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::files;
+
+mod authority;
+mod certificate;
+mod client;
+mod names;
+mod renewal;
+mod request;
+mod server;
+mod usage;
+
+#[cfg(test)]
+mod tests;
+
+pub use authority::Authority;
+pub use certificate::{Due, Facts, Pair, Subject};
+pub use client::{ClientIdentity, ClientVerifier};
+pub use names::Names;
+pub use renewal::keep_renewed;
+pub use server::{ServerCertificate, server_config};
+pub use usage::Usage;
+
+/// Life of the server's and the administrator's certificates.
+pub const LEAF_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Name of the administrator, as kubeadm has it.
+pub const ADMIN_NAME: &str = "kubernetes-admin";
+/// Group of the administrator: may do everything.
+pub const ADMIN_GROUP: &str = "system:masters";
+
+/// What can be wrong with certificates and keys.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] files::Error),
+    /// A file that cannot be made anew without harm is broken.
+    #[error("{}: {what}; {advice}", path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+        /// What can be done.
+        advice: &'static str,
+    },
+    /// Making a key or a certificate failed.
+    #[error("cannot make a certificate: {0}")]
+    Make(#[from] rcgen::Error),
+    /// A certificate signing request cannot be signed.
+    #[error("certificate request: {0}")]
+    Request(String),
+    /// TLS refuses the key or the certificate.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The machine's addresses or its clock cannot be watched.
+    #[error("cannot watch addresses and time: {0}")]
+    Watch(std::io::Error),
+}
+
+/// The folder of certificates with its authority.
+pub struct Folder {
+    path: PathBuf,
+    authority: Authority,
+}
+
+impl Folder {
+    /// Opens the folder `<data>/pki`, or makes it, with the authority.
+    ///
+    /// # Errors
+    /// The folder cannot be used, or the authority's files are broken.
+    pub fn open(data_dir: &Path, now: SystemTime) -> Result<Self, Error> {
+        files::private_dir(data_dir)?;
+        let path = folder(data_dir);
+        files::private_dir(&path)?;
+        let authority = Authority::open(&path, now)?;
+        Ok(Self { path, authority })
+    }
+
+    /// The authority.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// The administrator's key and certificate, made anew when a third of its life or less is left.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub fn admin(&self, now: SystemTime) -> Result<Pair, Error> {
+        if let Some(pair) = Pair::read(&self.admin_path())?
+            && pair.facts.due(&self.authority, &Names::default(), now).is_none()
+        {
+            return Ok(pair);
+        }
+        self.renew_admin(now)
+    }
+
+    /// Makes the administrator's key and certificate anew, whatever their age.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn renew_admin(&self, now: SystemTime) -> Result<Pair, Error> {
+        let subject = Subject { name: ADMIN_NAME.into(), groups: vec![ADMIN_GROUP.into()] };
+        let pair = self.authority.issue(&subject, &Names::default(), &[Usage::ClientAuth], LEAF_LIFE, now)?;
+        files::write_private(&self.admin_path(), pair.text().as_bytes())?;
+        Ok(pair)
+    }
+
+    /// What the server's certificate in the folder says; `None` if there is none that can be used.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read.
+    pub fn server_facts(&self) -> Result<Option<Facts>, Error> {
+        Ok(Pair::read(&self.server_path())?.map(|pair| pair.facts))
+    }
+
+    /// Makes the server's certificate in the folder anew, whatever its age. A server that runs shows
+    /// it after [`ServerCertificate::reload`].
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn renew_server(&self, names: &Names, now: SystemTime) -> Result<Facts, Error> {
+        server::write_new(&self.server_path(), &self.authority, names, now).map(|pair| pair.facts)
+    }
+
+    /// Path of the key that signs tokens of service accounts.
+    #[must_use]
+    pub fn token_key(&self) -> PathBuf {
+        self.path.join("sa.key")
+    }
+
+    fn admin_path(&self) -> PathBuf {
+        self.path.join("admin.pem")
+    }
+
+    fn server_path(&self) -> PathBuf {
+        self.path.join("server.pem")
+    }
+}
+
+/// The certificates of a server that runs.
+pub struct Pki {
+    folder: Folder,
+    server: Arc<ServerCertificate>,
+}
+
+impl Pki {
+    /// Opens the folder `<data>/pki`, or makes it, and brings the server's certificate up to date for
+    /// these names.
+    ///
+    /// # Errors
+    /// As [`Folder::open`].
+    pub fn open(data_dir: &Path, names: &Names, now: SystemTime) -> Result<Self, Error> {
+        let folder = Folder::open(data_dir, now)?;
+        let server = ServerCertificate::open(folder.server_path(), &folder.authority, names, now)?;
+        Ok(Self { folder, server: Arc::new(server) })
+    }
+
+    /// The folder with the authority and the administrator.
+    #[must_use]
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// The authority.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.folder.authority
+    }
+
+    /// The server's certificate.
+    #[must_use]
+    pub fn server(&self) -> &Arc<ServerCertificate> {
+        &self.server
+    }
+}
+
+/// The folder of certificates in a data folder.
+#[must_use]
+pub fn folder(data_dir: &Path) -> PathBuf {
+    data_dir.join("pki")
+}

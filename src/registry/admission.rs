@@ -1,0 +1,51 @@
+//! Admission: what a default cluster does to objects that are written, and refuses, by looking at
+//! other objects. One plugin a file, in upstream's order.
+
+mod namespace;
+mod pod;
+mod service_account;
+mod storage;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{Registry, Target};
+use crate::kinds::Kind;
+use crate::schema::object::Object;
+use crate::schema::status::Status;
+
+/// Fills in and refuses on a create.
+pub(super) async fn create(registry: &Registry, kind: &Arc<Kind>, object: &mut Value) -> Result<(), Status> {
+    namespace::exists(registry, kind, object).await?;
+    match (kind.group.as_ref(), kind.plural.as_ref()) {
+        ("", "pods") => {
+            service_account::admit(registry, object).await?;
+            pod::tolerations(object);
+            pod::priority(registry, object).await?;
+        }
+        ("", "persistentvolumeclaims") => {
+            storage::default_class(registry, object).await?;
+            storage::protect(object, "kubernetes.io/pvc-protection");
+        }
+        ("", "persistentvolumes") => storage::protect(object, "kubernetes.io/pv-protection"),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Refuses a delete.
+pub(super) fn delete(target: &Target) -> Result<(), Status> {
+    namespace::may_go(target)
+}
+
+/// 403 about the object that is being written.
+fn refuse(kind: &Kind, object: &Value, detail: &str) -> Status {
+    let name = if object.name().is_empty() { "" } else { object.name() };
+    Status::forbidden(&kind.group, &kind.plural, name, detail)
+}
+
+/// 403 about a pod that is being created.
+fn refuse_pod(object: &Value, detail: &str) -> Status {
+    Status::forbidden("", "pods", object.name(), detail)
+}

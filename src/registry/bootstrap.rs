@@ -1,0 +1,59 @@
+//! What a cluster has from its first moment: its namespaces, and the Service by which pods find the
+//! API.
+
+use std::net::IpAddr;
+
+use serde_json::{Value, json};
+
+use super::{Registry, WriteOptions};
+use crate::schema::status::Status;
+
+/// Namespaces that are there from the start.
+const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+
+impl Registry {
+    /// Makes what is missing. `api` is the first address of the service range.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn bootstrap(&self, api: IpAddr, port: u16) -> Result<(), Status> {
+        let options = WriteOptions::internal("kube-apiserver");
+        for name in NAMESPACES {
+            let object = json!({"metadata": {"name": name}});
+            self.ensure("", "namespaces", "", name, object, &options).await?;
+        }
+        let service = json!({
+            "metadata": {"name": "kubernetes", "namespace": "default", "labels": {
+                "component": "apiserver", "provider": "kubernetes",
+            }},
+            "spec": {
+                "clusterIP": api.to_string(),
+                "clusterIPs": [api.to_string()],
+                "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}],
+                "sessionAffinity": "None",
+                "type": "ClusterIP",
+            },
+        });
+        self.ensure("", "services", "default", "kubernetes", service, &options).await
+    }
+
+    /// Makes an object unless it is there.
+    async fn ensure(
+        &self,
+        group: &str,
+        plural: &str,
+        namespace: &str,
+        name: &str,
+        object: Value,
+        options: &WriteOptions,
+    ) -> Result<(), Status> {
+        let target = self.target(group, plural, namespace, name)?;
+        if self.find(&target).await?.is_some() {
+            return Ok(());
+        }
+        match self.create(&target, object, options).await {
+            Err(status) if status.reason != "AlreadyExists" => Err(status),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Creating an object.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{Registry, Target, WriteOptions, Written, admission, catalog, failed, fields, meta, now};
+use crate::kinds::{Kind, NameRule};
+use crate::schema::canonical::canonical;
+use crate::schema::field::Errors;
+use crate::schema::meta as rules;
+use crate::schema::object::Object;
+use crate::schema::status::Status;
+use crate::schema::table::Type;
+use crate::store::{self, Key, Record, Write};
+
+/// How often a generated name is tried again when it is taken, as upstream does.
+const NAME_TRIES: usize = 8;
+
+/// Whether `metadata.managedFields` is already right.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Managed {
+    Set,
+    Unset,
+}
+
+impl Registry {
+    /// Stores a new object. `object` is decoded; `target.name` is empty, or must be its name.
+    ///
+    /// # Errors
+    /// The status that a kube-apiserver gives: 403 by admission, 404 for its namespace, 409 where the
+    /// name is taken, 422 for what the rules of the kind say.
+    pub async fn create(&self, target: &Target, object: Value, options: &WriteOptions) -> Result<Written, Status> {
+        self.create_with(target, object, options, Managed::Unset).await
+    }
+
+    /// Stores a new object that a server-side apply has made, with its managed fields.
+    ///
+    /// # Errors
+    /// As [`Registry::create`].
+    pub async fn create_applied(
+        &self,
+        target: &Target,
+        object: Value,
+        options: &WriteOptions,
+    ) -> Result<Written, Status> {
+        self.create_with(target, object, options, Managed::Set).await
+    }
+
+    async fn create_with(
+        &self,
+        target: &Target,
+        object: Value,
+        options: &WriteOptions,
+        managed: Managed,
+    ) -> Result<Written, Status> {
+        let generated = object.name().is_empty() && !object.text("/metadata/generateName").is_empty();
+        let tries = if generated { NAME_TRIES } else { 1 };
+        let mut last = Status::internal("no name could be generated");
+        for _ in 0..tries {
+            match self.create_once(target, object.clone(), options, managed).await {
+                Err(status) if status.reason == "AlreadyExists" && generated => last = status,
+                other => return other,
+            }
+        }
+        Err(last)
+    }
+
+    async fn create_once(
+        &self,
+        target: &Target,
+        mut object: Value,
+        options: &WriteOptions,
+        managed: Managed,
+    ) -> Result<Written, Status> {
+        let kind = &target.kind;
+        if !object.resource_version().is_empty() {
+            return Err(Status::unclassified("resourceVersion should not be set on objects to be created"));
+        }
+        let at = now();
+        let mut warnings = Vec::new();
+        prepare_type(kind, &mut object);
+        kind.strategy.default(&mut object);
+        normalise(kind, &mut object);
+        warnings.extend(meta::dedup_owners(&mut object));
+        meta::wipe(&mut object);
+        if managed == Managed::Unset {
+            fields::created(kind, &mut object, options, at);
+        }
+        meta::fill(&mut object, &target.namespace, at);
+        admission::create(self, kind, &mut object).await?;
+
+        if kind.has_status() {
+            object.as_object_mut().map(|map| map.remove("status"));
+        }
+        if kind.strategy.counts_generation(&object, &object).is_some() {
+            object.metadata_mut().insert("generation".into(), json!(1));
+        }
+        kind.strategy.prepare_create(&mut object);
+        let allocated = self.allocate_on_create(kind, &mut object).await;
+        let mut errors = Errors::new();
+        rules::validate(&object, kind.meta_rules(), &mut errors);
+        kind.strategy.validate(&object, &mut errors);
+        check(kind, &object, &errors)?;
+        // A Service with mistakes of its own is told these before that an address is taken.
+        let allocated = allocated?;
+        warnings.extend(kind.strategy.warnings(&object, None));
+        normalise(kind, &mut object);
+
+        let key = Key::new(catalog::storage_name(kind), &target.namespace, object.name());
+        if options.dry_run {
+            if self.0.store.get(&key).await.map_err(|error| failed(&error))?.is_some() {
+                return Err(self.taken(target, &object, exists(kind, object.name())).await);
+            }
+            return Ok(Written { object, warnings, created: true });
+        }
+        let record = Record::from_value(key, &object);
+        let outcome = self.commit(kind, object.name(), Write::Create { record }).await;
+        drop(allocated);
+        let stored = match outcome {
+            Err(status) if status.reason == "AlreadyExists" => return Err(self.taken(target, &object, status).await),
+            outcome => outcome,
+        };
+        let stored = stored?;
+        object.metadata_mut().insert("resourceVersion".into(), stored.revision.to_string().into());
+        Ok(Written { object, warnings, created: true })
+    }
+
+    /// The refusal of a name that is taken; that of an object on its way out says so.
+    async fn taken(&self, target: &Target, object: &Value, mut status: Status) -> Status {
+        let place = Target::new(&target.kind, &target.namespace, object.name());
+        if let Ok(Some(existing)) = self.read(&place).await
+            && existing.is_deleting()
+        {
+            status.message = format!("object is being deleted: {}", status.message);
+        }
+        status
+    }
+
+    /// Stores one write and says the failure in the words of the API.
+    pub(super) async fn commit(&self, kind: &Arc<Kind>, name: &str, write: Write) -> Result<Record, Status> {
+        self.commit_all(kind, name, vec![write]).await
+    }
+
+    /// Stores several writes of one object as one, and answers the last.
+    pub(super) async fn commit_all(&self, kind: &Arc<Kind>, name: &str, writes: Vec<Write>) -> Result<Record, Status> {
+        let outcome = self.0.store.commit(writes).await;
+        let mut records = outcome.map_err(|error| match error {
+            store::Error::Exists => exists(kind, name),
+            store::Error::NotFound => Status::not_found(&kind.group, &kind.plural, name),
+            store::Error::Conflict { .. } => Status::modified(&kind.group, &kind.plural, name),
+            other => failed(&other),
+        })?;
+        records.pop().ok_or_else(|| Status::internal("the store answered a write with nothing"))
+    }
+}
+
+/// 409, as a create says it.
+pub(super) fn exists(kind: &Kind, name: &str) -> Status {
+    Status::already_exists(&kind.group, &kind.plural, name)
+}
+
+/// Sets `apiVersion` and `kind`.
+pub(super) fn prepare_type(kind: &Kind, object: &mut Value) {
+    if let Some(map) = object.as_object_mut() {
+        map.insert("apiVersion".into(), kind.api_version().into());
+        map.insert("kind".into(), kind.kind.to_string().into());
+    }
+}
+
+/// Brings an object of a built-in kind into the form in which it is stored.
+pub(super) fn normalise(kind: &Kind, object: &mut Value) {
+    if let Some(ty) = type_of(kind) {
+        canonical(object, ty);
+    }
+}
+
+/// The schema of a kind.
+pub(super) fn type_of(kind: &Kind) -> Option<Type<'static>> {
+    Type::builtin(&kind.group, &kind.version, &kind.kind)
+}
+
+/// 422 where there are mistakes.
+pub(super) fn check(kind: &Kind, object: &Value, errors: &Errors) -> Result<(), Status> {
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let name = if object.name().is_empty() && kind.names != NameRule::Own {
+        object.text("/metadata/generateName")
+    } else {
+        object.name()
+    };
+    Err(Status::invalid(&kind.group, &kind.kind, name, errors))
+}

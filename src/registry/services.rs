@@ -1,0 +1,327 @@
+//! Cluster IPs and node ports: given out when a Service is stored, kept while it needs them, refused
+//! when they are taken. What is in use is read from the stored Services, so nothing can leak.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::{Value, json};
+use tokio::sync::MutexGuard;
+
+use super::Registry;
+use crate::kinds::Kind;
+use crate::network::addresses::{AddressPool, AllocationError, Network, PortPool};
+use crate::schema::field::{Errors, Path};
+use crate::schema::object::Object;
+use crate::schema::status::Status;
+
+/// Held from the choice of addresses until the Service is stored.
+pub type Held<'a> = Option<MutexGuard<'a, ()>>;
+
+/// What Services have been given.
+struct Pools {
+    addresses: AddressPool,
+    ports: PortPool,
+}
+
+impl Registry {
+    /// Gives a new Service its addresses and ports.
+    pub(super) async fn allocate_on_create(&self, kind: &Arc<Kind>, object: &mut Value) -> Result<Held<'_>, Status> {
+        if !is_service(kind) {
+            return Ok(None);
+        }
+        let held = self.0.services.lock().await;
+        let mut pools = self.pools(kind, None).await?;
+        normalise_ips(object, None);
+        families(object);
+        give_ips(&mut pools, object)?;
+        give_ports(&mut pools, object)?;
+        Ok(Some(held))
+    }
+
+    /// Gives a changed Service what it lacks; what it has no use for any more is free again.
+    pub(super) async fn allocate_on_update(
+        &self,
+        kind: &Arc<Kind>,
+        object: &mut Value,
+        old: &Value,
+    ) -> Result<Held<'_>, Status> {
+        if !is_service(kind) {
+            return Ok(None);
+        }
+        let held = self.0.services.lock().await;
+        let mut pools = self.pools(kind, Some(old.uid())).await?;
+        families(object);
+        give_ips(&mut pools, object)?;
+        give_ports(&mut pools, object)?;
+        Ok(Some(held))
+    }
+
+    /// The pools with everything taken that Services other than `except` hold.
+    async fn pools(&self, kind: &Kind, except: Option<&str>) -> Result<Pools, Status> {
+        let settings = self.settings();
+        let network: Network = settings.service_network.parse().map_err(Status::internal)?;
+        let mut pools = Pools {
+            addresses: AddressPool::services(network, seed()),
+            ports: PortPool::new(settings.node_ports.0, settings.node_ports.1, seed()),
+        };
+        for service in self.all(kind, None).await? {
+            if except.is_some_and(|uid| uid == service.uid()) {
+                continue;
+            }
+            for ip in service.list("/spec/clusterIPs").iter().filter_map(Value::as_str) {
+                if let Ok(ip) = ip.parse::<IpAddr>() {
+                    // What two Services hold already (an old fault) is still held.
+                    let _ = pools.addresses.take(ip);
+                }
+            }
+            for port in held_ports(&service) {
+                let _ = pools.ports.take(port);
+            }
+        }
+        Ok(pools)
+    }
+}
+
+/// Fills in what an update leaves out of the addresses that a Service has been given.
+pub fn keep_allocated(kind: &Kind, object: &mut Value, old: &Value) {
+    if !is_service(kind) {
+        return;
+    }
+    normalise_ips(object, Some(old));
+    if needs_ip(object) && needs_ip(old) {
+        if object.text("/spec/clusterIP").is_empty() {
+            copy(object, old, "clusterIP");
+        }
+        if object.list("/spec/clusterIPs").is_empty() && object.text("/spec/clusterIP") == old.text("/spec/clusterIP") {
+            copy(object, old, "clusterIPs");
+        }
+    }
+    if needs_ports(object) && needs_ports(old) {
+        keep_ports(object, old);
+    }
+    if needs_health_port(object) && needs_health_port(old) && object.int("/spec/healthCheckNodePort").unwrap_or(0) == 0
+    {
+        copy(object, old, "healthCheckNodePort");
+    }
+}
+
+/// Node ports stay with the ports of the same name.
+fn keep_ports(object: &mut Value, old: &Value) {
+    let port = |port: &Value| port["nodePort"].as_i64().unwrap_or(0);
+    let before: Vec<(String, i64)> =
+        old.list("/spec/ports").iter().map(|p| (p.text("/name").to_owned(), port(p))).collect();
+    let mut used: Vec<i64> = object.list("/spec/ports").iter().map(port).collect();
+    used.retain(|number| before.iter().any(|(_, old)| old == number));
+    let Some(ports) = object.section_mut("spec").get_mut("ports").and_then(Value::as_array_mut) else { return };
+    for entry in ports {
+        if port(entry) != 0 {
+            continue;
+        }
+        let name = entry.text("/name").to_owned();
+        if let Some((_, number)) = before.iter().rev().find(|(of, _)| *of == name)
+            && *number != 0
+            && !used.contains(number)
+        {
+            used.push(*number);
+            entry["nodePort"] = json!(number);
+        }
+    }
+}
+
+fn is_service(kind: &Kind) -> bool {
+    kind.group.is_empty() && kind.plural == "services"
+}
+
+fn copy(object: &mut Value, old: &Value, key: &str) {
+    if let Some(value) = old.pointer("/spec").and_then(|spec| spec.get(key)) {
+        object.section_mut("spec").insert(key.into(), value.clone());
+    }
+}
+
+fn needs_ip(service: &Value) -> bool {
+    service.text("/spec/type") != "ExternalName"
+}
+
+fn needs_ports(service: &Value) -> bool {
+    match service.text("/spec/type") {
+        "NodePort" => true,
+        "LoadBalancer" => gives_balancer_ports(service),
+        _ => false,
+    }
+}
+
+fn gives_balancer_ports(service: &Value) -> bool {
+    service.pointer("/spec/allocateLoadBalancerNodePorts").and_then(Value::as_bool).unwrap_or(true)
+}
+
+fn needs_health_port(service: &Value) -> bool {
+    service.text("/spec/type") == "LoadBalancer" && service.text("/spec/externalTrafficPolicy") == "Local"
+}
+
+fn held_ports(service: &Value) -> impl Iterator<Item = u16> + '_ {
+    let ports = service.list("/spec/ports").iter().filter_map(|port| port["nodePort"].as_u64());
+    let health = service.int("/spec/healthCheckNodePort").and_then(|port| u64::try_from(port).ok());
+    ports.chain(health).filter(|port| *port != 0).filter_map(|port| u16::try_from(port).ok())
+}
+
+/// Keeps `clusterIP` and `clusterIPs` saying the same.
+fn normalise_ips(object: &mut Value, old: Option<&Value>) {
+    let one = object.text("/spec/clusterIP").to_owned();
+    let Some(old) = old else {
+        if !one.is_empty() && object.list("/spec/clusterIPs").is_empty() {
+            object.section_mut("spec").insert("clusterIPs".into(), json!([one]));
+        }
+        return;
+    };
+    let before = old.text("/spec/clusterIP");
+    let same_list = object.list("/spec/clusterIPs") == old.list("/spec/clusterIPs");
+    if one != before && same_list {
+        let list = if one.is_empty() { json!([]) } else { json!([one]) };
+        object.section_mut("spec").insert("clusterIPs".into(), list);
+    } else if one == before && !before.is_empty() && object.list("/spec/clusterIPs").is_empty() {
+        object.section_mut("spec").remove("clusterIP");
+    }
+}
+
+/// One family, but for headless Services without a selector, whose endpoints may be of any.
+fn families(service: &mut Value) {
+    let kind = service.text("/spec/type");
+    if kind == "ExternalName" {
+        return;
+    }
+    let headless = service.text("/spec/clusterIP") == "None";
+    let selects = service.map("/spec/selector").is_some_and(|selector| !selector.is_empty());
+    let said = service.pointer("/spec/ipFamilyPolicy").is_some();
+    let any = headless && !selects && !said && service.list("/spec/ipFamilies").is_empty();
+    let spec = service.section_mut("spec");
+    if any {
+        spec.insert("ipFamilyPolicy".into(), "RequireDualStack".into());
+        spec.insert("ipFamilies".into(), json!(["IPv4", "IPv6"]));
+        return;
+    }
+    spec.entry("ipFamilyPolicy").or_insert_with(|| "SingleStack".into());
+    let families = spec.entry("ipFamilies").or_insert_with(|| json!([]));
+    if families.as_array().is_none_or(Vec::is_empty) {
+        *families = json!(["IPv4"]);
+    }
+}
+
+fn give_ips(pools: &mut Pools, service: &mut Value) -> Result<(), Status> {
+    if !needs_ip(service) {
+        return Ok(());
+    }
+    let asked = service.text("/spec/clusterIP").to_owned();
+    if asked == "None" {
+        service.section_mut("spec").insert("clusterIPs".into(), json!(["None"]));
+        return Ok(());
+    }
+    if asked.is_empty() {
+        if !service.list("/spec/clusterIPs").is_empty() {
+            // The rules refuse that.
+            return Ok(());
+        }
+        let ip = pools
+            .addresses
+            .take_next()
+            .map_err(|error| Status::internal(format_args!("failed to allocate a serviceIP: {error}")))?;
+        let spec = service.section_mut("spec");
+        spec.insert("clusterIP".into(), ip.to_string().into());
+        spec.insert("clusterIPs".into(), json!([ip.to_string()]));
+        return Ok(());
+    }
+    let taken = match asked.parse::<IpAddr>() {
+        Ok(ip) => pools.addresses.take(ip).map_err(|error| match error {
+            AllocationError::AddressTaken => "provided IP is already allocated".to_owned(),
+            AllocationError::AddressOutside(_) => "the provided network does not match the current range".to_owned(),
+            other => other.to_string(),
+        }),
+        Err(error) => Err(error.to_string()),
+    };
+    taken.map_err(|detail| {
+        let path = Path::new("spec").child("clusterIPs");
+        let detail = format!("failed to allocate IP {asked}: {detail}");
+        refuse(service, |errors| errors.invalid(&path, &service["spec"]["clusterIPs"], &detail))
+    })
+}
+
+fn give_ports(pools: &mut Pools, service: &mut Value) -> Result<(), Status> {
+    let kind = service.text("/spec/type").to_owned();
+    if kind == "NodePort" || kind == "LoadBalancer" {
+        let all = kind == "NodePort" || gives_balancer_ports(service);
+        let numbers = choose_ports(pools, service, all)?;
+        if let Some(ports) = service.section_mut("spec").get_mut("ports").and_then(Value::as_array_mut) {
+            for (port, number) in ports.iter_mut().zip(numbers).filter(|(_, number)| *number != 0) {
+                port["nodePort"] = json!(number);
+            }
+        }
+    }
+    if !needs_health_port(service) {
+        return Ok(());
+    }
+    let asked = service.int("/spec/healthCheckNodePort").and_then(|port| u16::try_from(port).ok()).unwrap_or(0);
+    let given = match asked {
+        0 => pools.ports.take_next(),
+        port => pools.ports.take(port).map(|()| port),
+    };
+    let given = given.map_err(|error| {
+        Status::internal(format_args!("failed to allocate requested HealthCheck NodePort {asked}: {error}"))
+    })?;
+    service.section_mut("spec").insert("healthCheckNodePort".into(), json!(given));
+    Ok(())
+}
+
+/// A node port for each port, in order; 0 for one that gets none. The same port of two protocols
+/// shares a node port.
+fn choose_ports(pools: &mut Pools, service: &Value, all: bool) -> Result<Vec<u16>, Status> {
+    let ports = service.list("/spec/ports");
+    let number = |port: &Value| port["nodePort"].as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or(0);
+    let mut chosen: Vec<u16> = Vec::with_capacity(ports.len());
+    let mut by_port: Vec<(i64, u16)> = Vec::new();
+    for (index, port) in ports.iter().enumerate() {
+        let asked = number(port);
+        if asked == 0 && !all {
+            chosen.push(0);
+            continue;
+        }
+        let refused = |asked: u16, error: &AllocationError| {
+            let path = Path::new("spec").child("ports").index(index).child("nodePort");
+            refuse(service, |errors| errors.invalid(&path, &json!(asked), &error.to_string()))
+        };
+        let of = port["port"].as_i64().unwrap_or(0);
+        let given = match by_port.iter().find(|(port, _)| *port == of).map(|(_, given)| *given) {
+            Some(given) if asked == 0 || asked == given => given,
+            Some(_) => pools.ports.take(asked).map(|()| asked).map_err(|error| refused(asked, &error))?,
+            None => {
+                let wanted = ports.iter().skip(index).filter(|p| p["port"] == port["port"]).map(number);
+                match wanted.into_iter().find(|wanted| *wanted != 0) {
+                    Some(wanted) => {
+                        pools.ports.take(wanted).map(|()| wanted).map_err(|error| refused(wanted, &error))?
+                    }
+                    None => pools
+                        .ports
+                        .take_next()
+                        .map_err(|error| Status::internal(format_args!("failed to allocate a nodePort: {error}")))?,
+                }
+            }
+        };
+        by_port.push((of, given));
+        chosen.push(given);
+    }
+    Ok(chosen)
+}
+
+fn refuse(service: &Value, error: impl FnOnce(&mut Errors)) -> Status {
+    let mut errors = Errors::new();
+    error(&mut errors);
+    Status::invalid("", "Service", service.name(), &errors)
+}
+
+/// Where a search for a free number begins; different each time, so that what was just given back is
+/// not given out at once.
+fn seed() -> u32 {
+    let mut bytes = [0u8; 4];
+    // Without randomness the search begins at the front, which is right too.
+    let _ = SystemRandom::new().fill(&mut bytes);
+    u32::from_le_bytes(bytes)
+}
