@@ -324,6 +324,15 @@ impl<'t> Struct<'t> {
         (0..usize::from(self.word(5))).map(move |at| self.field_at(first + at))
     }
 
+    /// The fields of the struct itself in the order of Go.
+    #[must_use]
+    pub fn go_fields(self) -> Vec<Field<'t>> {
+        let mut fields: Vec<Field<'t>> = self.own_fields().collect();
+        // The table numbers fields as they were defined.
+        fields.sort_by_key(|field| field.id);
+        fields
+    }
+
     /// The field of that name in JSON.
     #[must_use]
     pub fn field(self, name: &str) -> Option<Field<'t>> {
