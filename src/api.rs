@@ -13,6 +13,7 @@ pub mod decode;
 pub mod discovery;
 pub mod health;
 pub mod negotiate;
+pub mod openapi;
 pub mod proto;
 pub mod request;
 pub mod server;
@@ -173,6 +174,9 @@ impl Api {
         }
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let catalog = self.registry().catalog();
+        if let Some(response) = openapi::answer(&catalog, method, path, headers, query)? {
+            return Ok(response);
+        }
         let known = match parts.as_slice() {
             ["api"] | ["apis"] => true,
             ["api", "v1"] => true,

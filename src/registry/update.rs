@@ -120,6 +120,8 @@ impl Registry {
         }
         prepare(kind, part, &mut object, old);
         normalise(kind, &mut object);
+        let allocated =
+            if part == Part::Main { self.allocate_on_update(kind, &mut object, old).await } else { Ok(None) };
         let mut errors = Errors::new();
         rules::validate_update(&object, old, kind.meta_rules(), &mut errors);
         match part {
@@ -128,10 +130,10 @@ impl Registry {
             Part::Sub(name) => kind.strategy.validate_subresource(name, &object, old, &mut errors),
         }
         check(kind, &object, &errors)?;
+        let allocated = allocated?;
         if part == Part::Main {
             warnings.extend(kind.strategy.warnings(&object, Some(old)));
         }
-        let allocated = self.allocate_on_update(kind, &mut object, old, options).await?;
         normalise(kind, &mut object);
 
         if object == *old || options.dry_run {
