@@ -56,7 +56,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let address = format!("{}:{}", identity::advertised(&config), identity::port(&config));
     let authenticator = Authenticator::new(clients, vec![Box::new(accounts)]);
     let signer = tokens::Signer::new(Arc::clone(&key), issuer);
-    let settings = api::Settings { address, max_body: config.api.max_body, issuer: Box::new(signer) };
+    let settings = api::Settings { address, max_body: config.api.max_body, issuer: Box::new(signer), streams: None };
     let api = Api::new(registry.clone(), authenticator, settings, stopping.clone());
     let server = Server::new(api, Arc::new(tls), config.api.max_connections);
     let server = tokio::spawn(server.run(listeners, stopping));
