@@ -23,6 +23,7 @@ use crate::schema::names;
 use crate::schema::object::Object;
 
 pub mod apps;
+pub mod batch;
 pub mod coordination;
 pub mod core;
 pub mod discovery;

@@ -2,6 +2,7 @@
 
 use super::Kind;
 use super::apps::{controller_revision, daemon_set, deployment, replica_set, stateful_set};
+use super::batch::{cron_job, job};
 use super::coordination::lease;
 use super::core::{
     claim, config_map, endpoints, event, limit_range, namespace, node, pod, pod_template, replication_controller,
@@ -35,6 +36,8 @@ pub fn all() -> Vec<Kind> {
         deployment::kind(),
         replica_set::kind(),
         stateful_set::kind(),
+        cron_job::kind(),
+        job::kind(),
         storage_class::kind(),
         lease::kind(),
         endpoint_slice::kind(),
