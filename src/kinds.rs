@@ -28,7 +28,11 @@ pub mod coordination;
 pub mod core;
 pub mod discovery;
 mod index;
+pub mod networking;
 pub mod parts;
+pub mod policy;
+pub mod rbac;
+pub mod scheduling;
 pub mod storage;
 
 pub use index::all;

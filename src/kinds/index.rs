@@ -9,6 +9,10 @@ use super::core::{
     resource_quota, secret, service, service_account, volume,
 };
 use super::discovery::endpoint_slice;
+use super::networking::{ingress, ingress_class, network_policy};
+use super::policy::disruption_budget;
+use super::rbac::{binding, role};
+use super::scheduling::priority_class;
 use super::storage::storage_class;
 
 /// All kinds whose defaults, rules and columns are here; the core group first.
@@ -38,7 +42,16 @@ pub fn all() -> Vec<Kind> {
         stateful_set::kind(),
         cron_job::kind(),
         job::kind(),
+        ingress::kind(),
+        ingress_class::kind(),
+        network_policy::kind(),
+        disruption_budget::kind(),
+        binding::cluster_kind(),
+        role::cluster_kind(),
+        binding::kind(),
+        role::kind(),
         storage_class::kind(),
+        priority_class::kind(),
         lease::kind(),
         endpoint_slice::kind(),
     ]

@@ -16,6 +16,8 @@ use crate::schema::rules::{Fill, Fills, Rule, check, each_map, fill, formatted, 
 
 mod policy;
 
+pub use policy::prefixed_path;
+
 const CONTROLLER: &str = "batch.kubernetes.io/controller-uid";
 const NAME_LABEL: &str = "batch.kubernetes.io/job-name";
 const OLD_CONTROLLER: &str = "controller-uid";
