@@ -27,7 +27,7 @@ mod tokens;
 use tokens::ServiceAccountTokens;
 
 /// Name of the file of objects in the data folder.
-const STATE: &str = "state.db";
+pub const STATE: &str = "state.db";
 
 /// Runs until a signal ends it.
 ///
