@@ -1,2 +1,3 @@
-//! The part of a node: makes the engine run what pods ask for, and tells what the engine runs as pod
-//! status. Translation both ways is pure; it does not know HTTP.
+//! The node's part.
+
+pub mod translate;

@@ -97,12 +97,14 @@ impl Registry {
             object.metadata_mut().insert("generation".into(), json!(1));
         }
         kind.strategy.prepare_create(&mut object);
+        let allocated = self.allocate_on_create(kind, &mut object).await;
         let mut errors = Errors::new();
         rules::validate(&object, kind.meta_rules(), &mut errors);
         kind.strategy.validate(&object, &mut errors);
         check(kind, &object, &errors)?;
+        // A Service with mistakes of its own is told these before that an address is taken.
+        let allocated = allocated?;
         warnings.extend(kind.strategy.warnings(&object, None));
-        let allocated = self.allocate_on_create(kind, &mut object, options).await?;
         normalise(kind, &mut object);
 
         let key = Key::new(catalog::storage_name(kind), &target.namespace, object.name());

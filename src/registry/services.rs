@@ -8,7 +8,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
 use tokio::sync::MutexGuard;
 
-use super::{Registry, WriteOptions};
+use super::Registry;
 use crate::kinds::Kind;
 use crate::network::addresses::{AddressPool, AllocationError, Network, PortPool};
 use crate::schema::field::{Errors, Path};
@@ -26,12 +26,7 @@ struct Pools {
 
 impl Registry {
     /// Gives a new Service its addresses and ports.
-    pub(super) async fn allocate_on_create(
-        &self,
-        kind: &Arc<Kind>,
-        object: &mut Value,
-        _options: &WriteOptions,
-    ) -> Result<Held<'_>, Status> {
+    pub(super) async fn allocate_on_create(&self, kind: &Arc<Kind>, object: &mut Value) -> Result<Held<'_>, Status> {
         if !is_service(kind) {
             return Ok(None);
         }
@@ -50,7 +45,6 @@ impl Registry {
         kind: &Arc<Kind>,
         object: &mut Value,
         old: &Value,
-        _options: &WriteOptions,
     ) -> Result<Held<'_>, Status> {
         if !is_service(kind) {
             return Ok(None);
@@ -223,6 +217,10 @@ fn give_ips(pools: &mut Pools, service: &mut Value) -> Result<(), Status> {
         return Ok(());
     }
     if asked.is_empty() {
+        if !service.list("/spec/clusterIPs").is_empty() {
+            // The rules refuse that.
+            return Ok(());
+        }
         let ip = pools
             .addresses
             .take_next()

@@ -26,6 +26,11 @@ pub enum Part {
 }
 
 impl Part {
+    /// Whether a change through it may count as a generation.
+    fn counts_generation(self) -> bool {
+        matches!(self, Self::Main | Self::Sub("scale" | "resize" | "ephemeralcontainers"))
+    }
+
     /// Name of the subresource; empty for the main resource.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -120,6 +125,8 @@ impl Registry {
         }
         prepare(kind, part, &mut object, old);
         normalise(kind, &mut object);
+        let allocated =
+            if part == Part::Main { self.allocate_on_update(kind, &mut object, old).await } else { Ok(None) };
         let mut errors = Errors::new();
         rules::validate_update(&object, old, kind.meta_rules(), &mut errors);
         match part {
@@ -128,10 +135,10 @@ impl Registry {
             Part::Sub(name) => kind.strategy.validate_subresource(name, &object, old, &mut errors),
         }
         check(kind, &object, &errors)?;
+        let allocated = allocated?;
         if part == Part::Main {
             warnings.extend(kind.strategy.warnings(&object, Some(old)));
         }
-        let allocated = self.allocate_on_update(kind, &mut object, old, options).await?;
         normalise(kind, &mut object);
 
         if object == *old || options.dry_run {
@@ -219,7 +226,7 @@ fn prepare(kind: &Kind, part: Part, object: &mut Value, old: &Value) {
         Part::Status => kind.strategy.prepare_status(object, old),
         Part::Sub(name) => kind.strategy.prepare_subresource(name, object, old),
     }
-    if part != Part::Status && kind.strategy.counts_generation(object, old) == Some(true) {
+    if part.counts_generation() && kind.strategy.counts_generation(object, old) == Some(true) {
         meta::count_generation(object);
     }
 }

@@ -113,7 +113,7 @@ def _():
 @steps("apt installs the package", vital=True)
 def _():
     shutil.copy(deb, of_guest("/root/k2d.deb"))
-    inside("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "/root/k2d.deb", timeout=180)
+    inside("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "--no-install-recommends", "/root/k2d.deb", timeout=180)
     check(inside("dpkg-query", "-W", "-f", "${Status}", "k2d") == "install ok installed", "its status")
     check(inside("systemctl", "is-enabled", "k2d.socket", "k2d.service").split() == ["enabled", "enabled"], "socket and service are enabled")
     check(unit("k2d.socket", "ActiveState") == "active", "the socket listens after the installation")
@@ -171,7 +171,7 @@ def _():
 
 @steps("an upgrade is not noticed")
 def _():
-    return replaced(lambda: inside("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "--reinstall", "/root/k2d.deb", timeout=180), 30)
+    return replaced(lambda: inside("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "--no-install-recommends", "--reinstall", "/root/k2d.deb", timeout=180), 30)
 
 
 @steps("the journal holds structured entries and no secret")
