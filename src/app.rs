@@ -22,6 +22,7 @@ use crate::store::{Notice, Store, StoreOptions};
 
 pub mod identity;
 mod node;
+pub mod reset;
 mod tokens;
 
 use tokens::ServiceAccountTokens;

@@ -16,6 +16,7 @@ mod client;
 mod config;
 mod doctor;
 mod kubeconfig;
+mod reset;
 mod serve;
 mod token;
 mod version;
@@ -59,6 +60,8 @@ enum Verb {
     Backup(backup::Flags),
     /// Put a backup in the place of what is there, while k2d does not run
     Restore(backup::Flags),
+    /// Remove all that this k2d has made, while it does not run
+    Reset(reset::Flags),
     /// Show the certificates, or make them anew
     Certs(certs::Flags),
     /// Print the configuration in force and where each value came from
@@ -97,6 +100,7 @@ impl Verb {
             Self::Token(flags) => token::run(flags, common),
             Self::Backup(flags) => backup::backup(flags, common),
             Self::Restore(flags) => backup::restore(flags, common),
+            Self::Reset(flags) => reset::run(flags, common),
             Self::Certs(flags) => certs::run(flags, common),
             Self::Config => config::run(common),
             Self::Doctor => doctor::run(common),

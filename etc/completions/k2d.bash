@@ -31,6 +31,9 @@ _k2d() {
             k2d,kubeconfig)
                 cmd="k2d__subcmd__kubeconfig"
                 ;;
+            k2d,reset)
+                cmd="k2d__subcmd__reset"
+                ;;
             k2d,restore)
                 cmd="k2d__subcmd__restore"
                 ;;
@@ -56,7 +59,7 @@ _k2d() {
 
     case "${cmd}" in
         k2d)
-            opts="-h -V --config --data-dir --help --version serve kubeconfig token backup restore certs config doctor version"
+            opts="-h -V --config --data-dir --help --version serve kubeconfig token backup restore reset certs config doctor version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -220,6 +223,28 @@ _k2d() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        k2d__subcmd__reset)
+            opts="-h --yes --volumes --config --data-dir --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
