@@ -22,12 +22,13 @@ use crate::store::{Notice, Store, StoreOptions};
 
 pub mod identity;
 mod node;
+pub mod reset;
 mod tokens;
 
 use tokens::ServiceAccountTokens;
 
 /// Name of the file of objects in the data folder.
-const STATE: &str = "state.db";
+pub const STATE: &str = "state.db";
 
 /// Runs until a signal ends it.
 ///
