@@ -189,13 +189,9 @@ fn preconditions(target: &Target, object: &Value, uid: Option<&str>, old: &Value
             crate::schema::field::quote(wanted)
         )));
     }
-    if let Some(uid) = uid.filter(|uid| *uid != old.uid()) {
-        let detail = format!(
-            "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition \
-             failed: UID in precondition: {uid}, UID in object meta: {}",
-            catalog::storage_path(kind, &target.namespace, &target.name),
-            old.uid()
-        );
+    if !object.uid().is_empty() && object.uid() != old.uid() {
+        let detail =
+            format!("Precondition failed: UID in precondition: {}, UID in object meta: {}", object.uid(), old.uid());
         return Err(Status::conflict(&kind.group, &kind.plural, &target.name, &detail));
     }
     if !wanted.is_empty() && wanted != "0" && wanted != old.resource_version() {

@@ -72,6 +72,9 @@ impl Strategy for Pod {
 
     fn prepare_create(&self, object: &mut Value) {
         app_armor(object);
+        if object.int("/spec/terminationGracePeriodSeconds").is_some_and(|seconds| seconds < 0) {
+            object["spec"]["terminationGracePeriodSeconds"] = 1.into();
+        }
         object["status"] = json!({"phase": "Pending", "qosClass": quality::class(object)});
         if !items(&object["spec"]["schedulingGates"]).is_empty() {
             let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();

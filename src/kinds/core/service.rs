@@ -82,6 +82,9 @@ impl Strategy for Service {
             if reaches_out || kind == "ClusterIP" {
                 TextPointer("Cluster").apply(spec, "internalTrafficPolicy");
             }
+            if kind == "ExternalName" {
+                spec.remove("internalTrafficPolicy");
+            }
             if kind == "LoadBalancer" && spec.get("allocateLoadBalancerNodePorts").is_none_or(Value::is_null) {
                 spec.insert("allocateLoadBalancerNodePorts".to_owned(), true.into());
             }

@@ -58,10 +58,6 @@ impl Strategy for Volume {
         if let Some(spec) = object.get_mut("spec") {
             fill(spec, pod_defaults::PERSISTENT);
         }
-        each_map(object, "spec.claimRef", &mut |reference| {
-            Text("PersistentVolumeClaim").apply(reference, "kind");
-            Text("v1").apply(reference, "apiVersion");
-        });
     }
 
     fn prepare_create(&self, object: &mut Value) {
@@ -153,7 +149,8 @@ impl Strategy for Volume {
                 let key = text(&expression["key"]);
                 if let Some(words) = crate::kinds::parts::warnings::deprecated_label(key) {
                     out.push(format!(
-                        "spec.nodeAffinity.required.nodeSelectorTerms[{term}].matchExpressions[{index}].key: {words}"
+                        "spec.nodeAffinity.required.nodeSelectorTerms[{term}].matchExpressions[{index}].key: {key} is \
+                         {words}"
                     ));
                 }
             }
