@@ -180,7 +180,7 @@ fn field(facts: &Facts<'_>, line: &str, builder: &mut TableBuilder) -> Result<Ne
 
 fn resolve(facts: &Facts<'_>, ty: &str, wanted: &Override, builder: &mut TableBuilder) -> Result<TypeId, String> {
     let inner = Override::default();
-    let topology = wanted.topology.clone().unwrap_or(Topology::Atomic);
+    let topology = wanted.topology.clone().unwrap_or(Topology::Unsaid);
     if let Some(item) = ty.strip_prefix("[]") {
         let item = resolve(facts, item, &inner, builder)?;
         return Ok(builder.list(item, &topology, false, Name::default()));

@@ -1,5 +1,6 @@
 //! Models: each type of the schema table as a JSON schema, with the extensions that say how it merges.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
@@ -53,6 +54,7 @@ pub(super) fn each(
         }
     }
     reach_kind("", "v1", "Status", &mut wanted);
+    reach_kind("", "v1", "APIResourceList", &mut wanted);
     for (group, version, kind, ty) in BUILTIN.kinds().filter(|(group, ..)| *group == "*") {
         let _ = (group, version);
         reach(Some(ty), &mut wanted);
@@ -119,9 +121,8 @@ fn reach<'a>(ty: Option<Type<'static>>, wanted: &mut BTreeMap<String, (Model<'a>
         match ty.shape() {
             Shape::List { item: inner, .. } | Shape::Map { value: inner, .. } => open.push(inner),
             Shape::Struct(found) => {
-                let name = found.model_name();
-                if !wanted.contains_key(&name) {
-                    wanted.insert(name, (Model::Struct(found), Kinds::new()));
+                if let Entry::Vacant(entry) = wanted.entry(found.model_name()) {
+                    entry.insert((Model::Struct(found), Kinds::new()));
                     open.extend(found.fields().map(Field::ty));
                 }
             }
@@ -238,7 +239,7 @@ fn property(edition: Edition, field: Field<'_>, text: Option<&String>, atomic: &
             put(&mut schema, "x-kubernetes-list-map-keys", keys.map(Value::from).collect());
         }
         Shape::List { topology: ListTopology::Set, .. } => put(&mut schema, "x-kubernetes-list-type", "set".into()),
-        Shape::List { .. } => put(&mut schema, "x-kubernetes-list-type", "atomic".into()),
+        Shape::List { .. } if ty.says_topology() => put(&mut schema, "x-kubernetes-list-type", "atomic".into()),
         Shape::Map { atomic: true, .. } => put(&mut schema, "x-kubernetes-map-type", "atomic".into()),
         Shape::Struct(found) if !found.is_atomic() && atomic.contains(&found.id()) => {
             put(&mut schema, "x-kubernetes-map-type", "granular".into());

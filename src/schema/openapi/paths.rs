@@ -38,6 +38,7 @@ pub(super) fn each(
     resources: &[Resource<'_>],
     visit: &mut dyn FnMut(&str, &Value) -> io::Result<()>,
 ) -> io::Result<()> {
+    let mut roots: Vec<String> = Vec::new();
     for resource in resources {
         let gvk = resource.gvk;
         let root = if gvk.group.is_empty() {
@@ -47,6 +48,10 @@ pub(super) fn each(
         };
         let plural = resource.plural;
         let own = Operation { edition, resource, gvk, part: String::new(), in_namespace: resource.namespaced };
+        if !roots.contains(&root) {
+            visit(&format!("{root}/"), &json!({ "get": own.discovery() }))?;
+            roots.push(root.clone());
+        }
         let base = if resource.namespaced {
             if resource.verbs.contains(&"list") {
                 let mut item = json!({});
@@ -126,6 +131,17 @@ impl<'a> Operation<'a> {
             }
         }
         item
+    }
+
+    /// What is served in the group version.
+    fn discovery(&self) -> Value {
+        let model = format!("{MACHINERY}.APIResourceList");
+        let mut operation = self.operation("get", "get", "get available resources", &[], None, &model);
+        put(&mut operation, "operationId", format!("get{}APIResources", self.group_version()).into());
+        if let Some(map) = operation.as_object_mut() {
+            map.retain(|key, _| !key.starts_with("x-"));
+        }
+        operation
     }
 
     fn list(&self, everywhere: bool) -> Value {

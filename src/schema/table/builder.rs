@@ -29,6 +29,8 @@ pub struct Name<'a> {
 /// How the entries of a list are told apart in server-side apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Topology {
+    /// Nothing is said, which means the same as [`Topology::Atomic`].
+    Unsaid,
     /// Not at all: the list is owned as a whole.
     Atomic,
     /// By their value.
@@ -122,6 +124,7 @@ impl TableBuilder {
     /// A list; `wrapped` says that it is a message of its own in protobuf.
     pub fn list(&mut self, item: TypeId, topology: &Topology, wrapped: bool, name: Name<'_>) -> TypeId {
         let (flag, keys) = match topology {
+            Topology::Unsaid => (type_flag::UNSAID, 0),
             Topology::Atomic => (0, 0),
             Topology::Set => (type_flag::SET, 0),
             Topology::Map(keys) => {

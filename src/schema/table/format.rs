@@ -70,6 +70,8 @@ pub mod type_flag {
     pub const KEYED: u8 = 4;
     /// List: a message of its own in protobuf.
     pub const WRAPPED: u8 = 8;
+    /// List: atomic because nothing else is said.
+    pub const UNSAID: u8 = 16;
 }
 
 /// Flags of structs.
