@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::fields::Set;
 use super::last_applied;
 use super::managed::{self, Entry, Operation};
+use super::reset::Reset;
 use super::typed::{Typing, combine, compare, field_set, remove, validate, with_named_fields};
 use super::update::{Subject, Writer, changed, give_up, prepared, start, strip};
 use crate::schema::object::Object;
@@ -51,7 +52,7 @@ pub fn apply(
     patch: &Value,
     writer: Writer<'_>,
     force: bool,
-    reset: &Set<'_>,
+    reset: &Reset<'_>,
 ) -> Result<Value, Status> {
     if patch.text("/apiVersion") != subject.api_version || patch.text("/kind") != subject.kind {
         return Err(Status::bad_request(format!("invalid object type: {}", go_kind(patch))));
@@ -120,7 +121,7 @@ fn lay<'a>(
     patch: &'a Value,
     writer: Writer<'a>,
     force: bool,
-    reset: &Set<'_>,
+    reset: &Reset<'_>,
     entries: Vec<Entry<'a>>,
 ) -> Result<Applied<'a>, Failure<'a>> {
     let typing = subject.typing;
@@ -130,7 +131,7 @@ fn lay<'a>(
         Some(live) => combine(live, patch, typing)
             .map_err(|words| Status::unclassified(format!("failed to merge config: {words}")))?,
     };
-    let set = field_set(patch, typing).recursive_difference(reset);
+    let set = reset.filter(field_set(patch, typing));
     let own = writer.entry(subject, Operation::Apply, set);
     let last = match entries.iter().position(|entry| entry.is_same(&own)) {
         Some(at) => {
@@ -146,7 +147,7 @@ fn lay<'a>(
     };
     let object = prune(merged, &last, &entries, typing);
     if let Some(live) = live {
-        let change = compare(live, &object, typing).without(reset);
+        let change = reset.filter_all(compare(live, &object, typing));
         if !force {
             let touched = change.modified.clone().union(change.added.clone());
             let conflicts = Conflicts::between(&entries, &own, &touched);
@@ -170,7 +171,7 @@ fn lay<'a>(
 /// Takes out of `merged` what was applied last time, unless it is applied again or another manager
 /// has it too. `entries` has the new fields of the applier.
 fn prune(merged: Value, last: &Set<'_>, entries: &[Entry<'_>], typing: Typing<'_>) -> Value {
-    let everyone = entries.iter().fold(Set::new(), |all, entry| all.union(entry.fields.clone()));
+    let everyone = Set::union_all(entries.iter().map(|entry| entry.fields.clone()).collect());
     if last.clone().difference(&everyone).is_empty() {
         return merged;
     }

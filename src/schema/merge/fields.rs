@@ -138,6 +138,20 @@ impl<'a> Set<'a> {
         }
     }
 
+    /// What is in any of the sets; pairs of sets are joined, so that many are no trouble.
+    #[must_use]
+    pub fn union_all(mut sets: Vec<Self>) -> Self {
+        while sets.len() > 1 {
+            let mut rest = sets.into_iter();
+            let mut joined = Vec::with_capacity(rest.len().div_ceil(2));
+            while let Some(set) = rest.next() {
+                joined.push(set.union(rest.next().unwrap_or_default()));
+            }
+            sets = joined;
+        }
+        sets.pop().unwrap_or_default()
+    }
+
     /// What is in both sets.
     #[must_use]
     pub fn intersection(&self, other: &Set<'_>) -> Self {

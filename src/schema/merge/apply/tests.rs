@@ -86,7 +86,7 @@ fn a_field_stays_while_anybody_applies_it() {
 fn an_updater_is_named_with_its_version_and_an_apply_of_the_same_has_no_time() {
     let mut live =
         deployment(&json!({"replicas": 1, "template": {"spec": {"containers": [{"name": "c", "image": "1"}]}}}));
-    update(subject("Deployment"), None, &mut live, writer("editor", ""), &Set::new());
+    update(subject("Deployment"), None, &mut live, writer("editor", ""), &Reset::nothing());
     live["metadata"]["uid"] = "u".into();
     let patch =
         deployment(&json!({"replicas": 5, "template": {"spec": {"containers": [{"name": "c", "image": "2"}]}}}));
@@ -168,7 +168,7 @@ fn kubectl_takes_over_from_client_side_apply() {
     };
     let mut live = map(&json!({"one": "1", "old": "x"}));
     live["metadata"]["annotations"] = json!({last_applied::ANNOTATION: note(json!({"one": "1", "old": "x"}))});
-    update(subject("ConfigMap"), None, &mut live, writer("kubectl-client-side-apply", ""), &Set::new());
+    update(subject("ConfigMap"), None, &mut live, writer("kubectl-client-side-apply", ""), &Reset::nothing());
     live["metadata"]["uid"] = "u".into();
 
     assert_eq!(applied(Some(&live), &map(&json!({"one": "2"})), "other", false).unwrap_err().code, 409);

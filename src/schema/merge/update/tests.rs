@@ -59,7 +59,7 @@ fn a_create_manages_what_go_would_not_have_written_anyway() {
 
     let custom = Subject { typing: None, api_version: "x.example/v1", kind: "Thing", versions: &[] };
     let mut thing = json!({"apiVersion": "x.example/v1", "kind": "Thing", "metadata": {"name": "a"}, "spec": {"a": 1}});
-    update(custom, None, &mut thing, Writer { manager: "", subresource: "", now: at(0) }, &Set::new());
+    update(custom, None, &mut thing, Writer { manager: "", subresource: "", now: at(0) }, &Reset::nothing());
     assert_eq!(shown(&thing), [(format!("unknown Update - {ZERO}"), json!({"f:spec": {".": {}, "f:a": {}}}))]);
 }
 
@@ -138,7 +138,7 @@ fn entries_of_versions_that_are_gone_are_dropped() {
     live["metadata"]["managedFields"][0]["apiVersion"] = "v0".into();
     let mut new = map(&json!({"a": "1", "b": "2"}));
     let subject = Subject { versions: &["v1"], ..subject("v1", "ConfigMap") };
-    update(subject, Some(&live), &mut new, Writer { manager: "bob", subresource: "", now: at(0) }, &Set::new());
+    update(subject, Some(&live), &mut new, Writer { manager: "bob", subresource: "", now: at(0) }, &Reset::nothing());
     assert_eq!(shown(&new), [(format!("bob Update - {ZERO}"), json!({"f:data": {"f:b": {}}}))]);
 }
 
@@ -166,4 +166,9 @@ fn managers_are_named_after_their_program() {
         assert_eq!(manager_of_agent(agent), name);
     }
     assert_eq!(manager_of_agent(&"a".repeat(200)).len(), 128);
+    let mut errors = Errors::new();
+    validate_manager(&format!("a\n{}", "b".repeat(130)), &Path::new("fieldManager"), &mut errors);
+    let shown: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(shown[0], "fieldManager: Too long: may not be more than 128 bytes");
+    assert!(shown[1].ends_with("invalid character U+000A (at position 1)"), "{}", shown[1]);
 }
