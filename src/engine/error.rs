@@ -7,7 +7,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Why a call failed. The message is the engine's own, fit to show to people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Nothing answers at the socket, or it went away in the middle of the call.
+    /// Nothing answers at the socket, or it went away before it answered.
     #[error("cannot reach the container engine at {socket}: {cause}")]
     Unreachable {
         /// Path of the socket.
@@ -15,6 +15,9 @@ pub enum Error {
         /// What the system said.
         cause: String,
     },
+    /// The engine went away in the middle of its answer.
+    #[error("the connection to the container engine broke: {0}")]
+    Broken(String),
     /// The socket may not be used.
     #[error("no permission to use the container engine's socket {socket}")]
     PermissionDenied {
@@ -99,7 +102,10 @@ impl Error {
 
     /// Whether the engine itself could not be asked, so that the same call may succeed later.
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Error::Unreachable { .. } | Error::PermissionDenied { .. } | Error::TimedOut { .. })
+        matches!(
+            self,
+            Error::Unreachable { .. } | Error::Broken(_) | Error::PermissionDenied { .. } | Error::TimedOut { .. }
+        )
     }
 
     /// Reads an answer of the engine. `status` is 0 for an error told within a stream.
@@ -135,6 +141,9 @@ impl Error {
         }
         if has(REFUSED) {
             return Error::RegistryRefused(message);
+        }
+        if has(&["unique constraint failed: containerconfig.name"]) {
+            return Error::NameTaken { message, holder: None };
         }
         if has(&["already exists", "already used"]) && has(&["network", "volume", "name"]) {
             return Error::NameTaken { message, holder: None };

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::Stream;
-use http_body_util::{BodyExt, Either, Full, Limited, StreamBody};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited, StreamBody};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::header::{HOST, HeaderValue, SERVER};
@@ -289,6 +289,9 @@ pub(super) async fn check(response: Response<Incoming>) -> Result<Response<Incom
 }
 
 async fn collect(body: Incoming) -> Result<Bytes> {
-    let whole = Limited::new(body, MAX_ANSWER).collect().await;
-    whole.map(|whole| whole.to_bytes()).map_err(|cause| Error::Protocol(cause.to_string()))
+    match Limited::new(body, MAX_ANSWER).collect().await {
+        Ok(whole) => Ok(whole.to_bytes()),
+        Err(cause) if cause.is::<LengthLimitError>() => Err(Error::Protocol(cause.to_string())),
+        Err(cause) => Err(Error::Broken(cause.to_string())),
+    }
 }
