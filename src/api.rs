@@ -13,6 +13,8 @@ pub mod decode;
 pub mod discovery;
 pub mod health;
 pub mod negotiate;
+pub mod openapi;
+pub mod proto;
 pub mod request;
 pub mod server;
 pub mod show;
@@ -35,9 +37,6 @@ use body::{Body, BoxError};
 use negotiate::Form;
 use request::{Query, RequestInfo};
 
-/// Largest body that is read, as upstream: 3 MiB.
-pub const MAX_BODY: usize = 3 * 1024 * 1024;
-
 /// The API; cheap to clone.
 #[derive(Clone)]
 pub struct Api(Arc<Inner>);
@@ -45,10 +44,18 @@ pub struct Api(Arc<Inner>);
 struct Inner {
     registry: Registry,
     authenticator: authn::Authenticator,
-    /// Where the server can be reached, as discovery tells it.
-    address: String,
-    max_body: usize,
+    settings: Settings,
     stopping: watch::Receiver<bool>,
+}
+
+/// What the API must be told.
+pub struct Settings {
+    /// Where the server can be reached, as discovery tells it.
+    pub address: String,
+    /// Bytes of a body, above which a request is refused.
+    pub max_body: usize,
+    /// Makes tokens.
+    pub issuer: Box<dyn authn::Issuer>,
 }
 
 /// What a verb needs to know of its request.
@@ -75,17 +82,22 @@ impl Api {
     pub fn new(
         registry: Registry,
         authenticator: authn::Authenticator,
-        address: String,
-        max_body: usize,
+        settings: Settings,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        Self(Arc::new(Inner { registry, authenticator, address, max_body, stopping }))
+        Self(Arc::new(Inner { registry, authenticator, settings, stopping }))
     }
 
     /// The registry below.
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.0.registry
+    }
+
+    /// What makes tokens.
+    #[must_use]
+    pub fn issuer(&self) -> &dyn authn::Issuer {
+        self.0.settings.issuer.as_ref()
     }
 
     /// Becomes true when the server stops.
@@ -143,7 +155,7 @@ impl Api {
             ("get", "scale") => verbs::scale::get(&cx).await,
             ("get", _) => verbs::read::get(&cx, &cx.target()).await,
             _ => {
-                let bytes = body::read(body, self.0.max_body).await?;
+                let bytes = body::read(body, self.0.settings.max_body).await?;
                 verbs::write::dispatch(&cx, bytes).await
             }
         }
@@ -162,6 +174,9 @@ impl Api {
         }
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let catalog = self.registry().catalog();
+        if let Some(response) = openapi::answer(&catalog, method, path, headers, query)? {
+            return Ok(response);
+        }
         let known = match parts.as_slice() {
             ["api"] | ["apis"] => true,
             ["api", "v1"] => true,
@@ -200,7 +215,7 @@ impl Api {
             return Ok(body::response(200, media, body::full(bytes)));
         }
         let document = match parts {
-            ["api"] => discovery::core_versions(&self.0.address),
+            ["api"] => discovery::core_versions(&self.0.settings.address),
             ["apis"] => discovery::groups(catalog),
             ["apis", group] => discovery::group(catalog, group).ok_or_else(Status::unknown_resource)?,
             ["apis", group, version] => discovery::resources(catalog, group, version),

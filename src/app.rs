@@ -8,14 +8,15 @@ use std::time::SystemTime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::api::Api;
 use crate::api::authn::Authenticator;
 use crate::api::server::Server;
+use crate::api::{self, Api};
 use crate::config::Config;
 use crate::host::pki::{ClientVerifier, Pki, keep_renewed, server_config};
 use crate::host::systemd;
 use crate::host::token::TokenKey;
 use crate::kinds;
+use crate::registry::tokens::issuer;
 use crate::registry::{Catalog, Registry, Settings};
 use crate::store::{Notice, Store, StoreOptions};
 
@@ -49,12 +50,14 @@ async fn run(config: Config) -> anyhow::Result<()> {
     }
 
     let registry = open(&config).await?;
-    let issuer = tokens::issuer(&config.network.cluster_domain);
-    let accounts = ServiceAccountTokens::new(Arc::clone(&key), registry.clone(), issuer);
+    let issuer = issuer(&config.network.cluster_domain);
+    let accounts = ServiceAccountTokens::new(Arc::clone(&key), registry.clone(), issuer.clone());
     let (stop, stopping) = watch::channel(false);
     let address = format!("{}:{}", identity::advertised(&config), identity::port(&config));
     let authenticator = Authenticator::new(clients, vec![Box::new(accounts)]);
-    let api = Api::new(registry.clone(), authenticator, address, config.api.max_body, stopping.clone());
+    let signer = tokens::Signer::new(Arc::clone(&key), issuer);
+    let settings = api::Settings { address, max_body: config.api.max_body, issuer: Box::new(signer) };
+    let api = Api::new(registry.clone(), authenticator, settings, stopping.clone());
     let server = Server::new(api, Arc::new(tls), config.api.max_connections);
     let server = tokio::spawn(server.run(listeners, stopping));
     let node = node::start(&config, &registry, &key, pki.authority().pem());

@@ -7,6 +7,7 @@
 //! ```
 
 pub use crate::registry::queue;
+mod template_hash;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -23,9 +23,12 @@ use crate::schema::names;
 use crate::schema::object::Object;
 
 pub mod apps;
+pub mod coordination;
 pub mod core;
+pub mod discovery;
 mod index;
 pub mod parts;
+pub mod storage;
 
 pub use index::all;
 
@@ -189,6 +192,8 @@ pub struct Kind {
     pub selector_words: SelectorWords,
     /// Rule for names.
     pub names: NameRule,
+    /// The sentence of the `Warning:` header that every answer carries; empty for none.
+    pub deprecated: Text,
     /// What is particular to the kind.
     pub strategy: Box<dyn Strategy>,
 }
@@ -219,6 +224,7 @@ impl Kind {
             selectable: Vec::new(),
             selector_words: SelectorWords::Known,
             names: NameRule::Subdomain,
+            deprecated: Text::default(),
             strategy: Box::new(strategy),
         }
     }
@@ -262,6 +268,13 @@ impl Kind {
     #[must_use]
     pub fn selectable(mut self, fields: &[&'static str]) -> Self {
         self.selectable = fields.iter().map(|name| Text::from(*name)).collect();
+        self
+    }
+
+    /// Sets the sentence that warns of the use of the kind.
+    #[must_use]
+    pub fn deprecated(mut self, sentence: &'static str) -> Self {
+        self.deprecated = sentence.into();
         self
     }
 

@@ -14,9 +14,9 @@ mod bootstrap;
 pub mod catalog;
 mod create;
 pub mod delete;
+pub mod fields;
 pub mod filter;
 pub mod list;
-pub mod fields;
 mod meta;
 pub mod queue;
 mod services;
@@ -224,6 +224,12 @@ impl Registry {
 pub(crate) fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+/// The time of a write as it stands in objects.
+#[must_use]
+pub fn timestamp() -> String {
+    now().to_string()
 }
 
 /// A failure of the store as the API shows it.

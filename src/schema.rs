@@ -14,6 +14,7 @@ pub mod merge;
 pub mod meta;
 pub mod names;
 pub mod object;
+pub mod openapi;
 pub mod protobuf;
 pub mod quantity;
 pub mod rules;

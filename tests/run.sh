@@ -3,10 +3,12 @@
 #   tests/run.sh [SUITE...]     unit, bad-input, vectors, e2e, packages, system; default all
 # Docker and Podman run in a network namespace of their own (tests/testbed/host.sh), so nothing of this machine is touched.
 . "$(dirname "$0")/testbed/lib.sh"
+. "$(dirname "$0")/testbed/rust.sh"
 . "$(dirname "$0")/testbed/verdicts.sh"
 need_root "$@"
 cd "$ROOT" || exit 1
 export PATH="$HOME/.cargo/bin:$PATH"
+bring_rust
 chosen=" ${*:-unit bad-input vectors e2e packages system} "
 want() { [[ $chosen == *" $1 "* ]]; }
 bed=$ROOT/tests/testbed

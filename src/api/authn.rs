@@ -24,6 +24,18 @@ pub trait Tokens: Send + Sync {
     fn user<'a>(&'a self, token: &'a str) -> futures_util::future::BoxFuture<'a, Option<User>>;
 }
 
+/// Makes tokens of service accounts.
+pub trait Issuer: Send + Sync {
+    /// Its name, which is also the audience of tokens for the API.
+    fn name(&self) -> &str;
+
+    /// Signs claims.
+    ///
+    /// # Errors
+    /// 500 where there is no randomness.
+    fn sign(&self, claims: &serde_json::Value) -> Result<String, Status>;
+}
+
 /// The ways to prove who one is.
 pub struct Authenticator {
     certificates: Arc<ClientVerifier>,
@@ -71,8 +83,7 @@ impl Authenticator {
             .certificates
             .identify(&peer.certificates, UnixTime::since_unix_epoch(now))
             .map_err(|_| Status::unauthorized())?;
-        let mut user =
-            User { name: identity.subject.name, groups: identity.subject.groups, ..User::default() };
+        let mut user = User { name: identity.subject.name, groups: identity.subject.groups, ..User::default() };
         user.extra.insert("authentication.kubernetes.io/credential-id".into(), vec![identity.credential_id]);
         add_group(&mut user, "system:authenticated");
         Ok(user)
@@ -102,4 +113,3 @@ pub fn add_group(user: &mut User, group: &str) {
         user.groups.push(group.to_owned());
     }
 }
-

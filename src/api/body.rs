@@ -11,8 +11,9 @@ use hyper::{Response, StatusCode};
 use serde_json::Value;
 
 use super::negotiate::{Encoding, Form};
+use super::proto;
+use crate::schema::emit;
 use crate::schema::status::Status;
-use crate::schema::{emit, protobuf};
 
 /// The failure of a body that is being sent or read.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -42,11 +43,9 @@ where
 {
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Status::new(
-            413,
-            "RequestEntityTooLarge",
-            format!("Request entity too large: limit is {limit}"),
-        )),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Status::new(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {limit}")))
+        }
         Err(error) => Err(Status::bad_request(format!("the body cannot be read: {error}"))),
     }
 }
@@ -74,7 +73,7 @@ pub fn object(code: u16, form: Form, object: &Value) -> Response<Body> {
 pub fn encode(form: Form, object: &Value) -> Vec<u8> {
     match form.encoding {
         Encoding::Yaml => emit::yaml(object).into_bytes(),
-        Encoding::Protobuf => protobuf::encode(object).unwrap_or_else(|_| json(form, object)),
+        Encoding::Protobuf => proto::sealed(object).unwrap_or_else(|| json(form, object)),
         Encoding::Json => json(form, object),
     }
 }

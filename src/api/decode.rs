@@ -5,12 +5,12 @@ use hyper::HeaderMap;
 use hyper::header::CONTENT_TYPE;
 use serde_json::Value;
 
-use super::Context;
+use super::{Context, proto};
 use crate::kinds::Kind;
 use crate::schema::decode::body::{self, Expected, Format};
 use crate::schema::decode::{self, Decoded};
+use crate::schema::field::{Errors, Path};
 use crate::schema::object::Object;
-use crate::schema::protobuf;
 use crate::schema::status::Status;
 use crate::schema::table::Type;
 use crate::schema::yaml as yaml_text;
@@ -57,6 +57,20 @@ pub fn object(
     typed(cx, bytes, &expected, validation, warnings)
 }
 
+/// Reads a body as an object of another kind, which a subresource takes.
+///
+/// # Errors
+/// As [`object`].
+pub fn other(
+    cx: &Context<'_>,
+    bytes: &Bytes,
+    expected: &Expected<'_>,
+    validation: Validation,
+    warnings: &mut Vec<String>,
+) -> Result<Value, Status> {
+    typed(cx, bytes, expected, validation, warnings)
+}
+
 /// Reads a body as the Scale of an object.
 ///
 /// # Errors
@@ -82,7 +96,7 @@ fn typed(
     let format = match media_type(&cx.headers).as_str() {
         "application/json" => Format::Json,
         "application/yaml" => Format::Yaml,
-        PROTOBUF => return protobuf::object(bytes, expected),
+        PROTOBUF => return proto::object(bytes, expected),
         _ => return Err(unsupported()),
     };
     let decoded = body::object(bytes, format, expected)?;
@@ -124,7 +138,7 @@ pub fn delete_options(cx: &Context<'_>, bytes: &Bytes) -> Result<Value, Status> 
     let value = match media_type(&cx.headers).as_str() {
         "application/json" => decode::untyped(bytes).map_err(|error| body::unrecognized(bytes, &expected, &error))?,
         "application/yaml" => yaml_text::read(bytes).map_err(|error| body::unrecognized(bytes, &expected, &error))?,
-        PROTOBUF => return protobuf::object(bytes, &expected),
+        PROTOBUF => return proto::object(bytes, &expected),
         _ => return Err(unsupported()),
     };
     let (version, kind) = (value.value.text("/apiVersion"), value.value.text("/kind"));
@@ -142,8 +156,8 @@ pub fn delete_options(cx: &Context<'_>, bytes: &Bytes) -> Result<Value, Status> 
 /// # Errors
 /// 400 for what is none.
 pub fn yaml(bytes: &[u8], validation: Validation, warnings: &mut Vec<String>) -> Result<Value, Status> {
-    let decoded = yaml_text::read(bytes)
-        .map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
+    let decoded =
+        yaml_text::read(bytes).map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
     match validation {
         Validation::Ignore => {}
         Validation::Warn => warnings.extend(decoded.warnings()),
@@ -160,12 +174,7 @@ pub fn yaml(bytes: &[u8], validation: Validation, warnings: &mut Vec<String>) ->
 ///
 /// # Errors
 /// 400 for what is none.
-pub fn untyped(
-    bytes: &[u8],
-    list: bool,
-    validation: Validation,
-    warnings: &mut Vec<String>,
-) -> Result<Value, Status> {
+pub fn untyped(bytes: &[u8], list: bool, validation: Validation, warnings: &mut Vec<String>) -> Result<Value, Status> {
     if list {
         let value: Value = serde_json::from_slice(bytes)
             .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?;
@@ -192,17 +201,24 @@ pub fn untyped(
 pub fn patched(
     kind: &Kind,
     value: &Value,
+    patch: &[u8],
     validation: Validation,
     warnings: &mut Vec<String>,
 ) -> Result<Value, Status> {
+    let expected = Expected { group: &kind.group, version: &kind.version, kind: &kind.kind };
+    let found = body::found(value.text("/apiVersion"), value.text("/kind"), &expected);
+    let found = found.map_err(|error| refuse_patch(patch, &error))?;
+    if !found.is(&expected) {
+        return Err(refuse_patch(patch, &body::not_registered(&found)));
+    }
     let Some(ty) = schema(kind) else { return Ok(value.clone()) };
-    let decoded = decode::retyped(value, ty).map_err(|error| refuse_patch(kind, value, &error))?;
+    let decoded = decode::retyped(value, ty).map_err(|error| refuse_patch(patch, &error))?;
     match validation {
         Validation::Ignore => {}
         Validation::Warn => warnings.extend(decoded.warnings()),
         Validation::Strict => {
             if let Some(error) = decoded.strict_error() {
-                return Err(refuse_patch(kind, value, &error));
+                return Err(refuse_patch(patch, &error));
             }
         }
     }
@@ -210,13 +226,12 @@ pub fn patched(
 }
 
 /// 422 about a patch whose outcome cannot be read.
-fn refuse_patch(kind: &Kind, value: &Value, error: &str) -> Status {
-    use crate::schema::field::{Errors, Path};
-    let _ = (kind, value);
+fn refuse_patch(patch: &[u8], error: &str) -> Status {
     let mut errors = Errors::new();
-    errors.invalid_raw(&Path::new("patch"), &value.to_string(), error);
+    errors.invalid_text(&Path::new("patch"), &String::from_utf8_lossy(patch), error);
     let mut status = Status::invalid("", "", "", &errors);
-    status.message = format!(" \"\" is invalid: patch: Invalid value: {value}: {error}");
+    // The failure is about no object, and upstream says so.
+    status.message = format!(" \"\" is invalid: {}", errors.iter().map(ToString::to_string).collect::<String>());
     status
 }
 

@@ -3,7 +3,7 @@
 use hyper::HeaderMap;
 use hyper::header::ACCEPT;
 
-use crate::schema::status::Status;
+use crate::schema::status::{Details, Status};
 
 /// How bytes are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,11 +160,11 @@ pub fn negotiate(headers: &HeaderMap, shapes: bool, watch: bool) -> Result<Form,
 }
 
 fn not_acceptable(watch: bool) -> Status {
-    let mut forms = "application/json, application/yaml, application/vnd.kubernetes.protobuf".to_owned();
+    let forms = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
     if watch {
-        forms = "application/json, application/yaml, application/vnd.kubernetes.protobuf, \
-                 application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
-            .to_owned();
+        let streams = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+        let text = format!("406: Not Acceptable\n\nAvailable representations: {forms}, {streams}");
+        return Status::new(406, "NotAcceptable", text).with_details(Details::default());
     }
     Status::new(406, "NotAcceptable", format!("only the following media types are accepted: {forms}"))
 }

@@ -3,6 +3,8 @@
 
 pub mod delete;
 pub mod patch;
+pub mod pod;
 pub mod read;
 pub mod scale;
+pub mod token;
 pub mod write;

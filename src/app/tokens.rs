@@ -6,12 +6,11 @@ use std::time::SystemTime;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use crate::api::authn::Tokens;
+use crate::api::authn::{Issuer, Tokens};
 use crate::host::token::TokenKey;
 use crate::registry::{Registry, User};
 use crate::schema::object::Object;
-
-pub use crate::registry::tokens::issuer;
+use crate::schema::status::Status;
 
 /// Knows the tokens of service accounts.
 pub struct ServiceAccountTokens {
@@ -78,5 +77,29 @@ fn for_audience(claims: &Value, audience: &str) -> bool {
 impl Tokens for ServiceAccountTokens {
     fn user<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Option<User>> {
         Box::pin(self.check(token))
+    }
+}
+
+/// Signs tokens for TokenRequests.
+pub struct Signer {
+    key: Arc<TokenKey>,
+    issuer: String,
+}
+
+impl Signer {
+    /// Signs with `key` in the name of `issuer`.
+    #[must_use]
+    pub fn new(key: Arc<TokenKey>, issuer: String) -> Self {
+        Self { key, issuer }
+    }
+}
+
+impl Issuer for Signer {
+    fn name(&self) -> &str {
+        &self.issuer
+    }
+
+    fn sign(&self, claims: &Value) -> Result<String, Status> {
+        self.key.sign(claims).map_err(Status::internal)
     }
 }

@@ -18,7 +18,7 @@ impl Engine {
             let mut body = check(self.transport.send_alone(plain(Method::GET, &path)).await?).await?.into_body();
             let mut tar = Vec::new();
             while let Some(frame) = body.frame().await {
-                let data = frame.map_err(|cause| Error::Protocol(cause.to_string()))?.into_data().unwrap_or_default();
+                let data = frame.map_err(|cause| Error::Broken(cause.to_string()))?.into_data().unwrap_or_default();
                 let room = limit.saturating_sub(tar.len());
                 tar.extend(data.iter().take(room));
                 if tar.len() >= limit {

@@ -13,7 +13,7 @@ use super::transport::{plain, read_body, read_json, with_body};
 use super::types::whole_seconds;
 use super::wire::{InspectBody, ListBody, StatsBody, TopBody, WaitBody};
 use super::{
-    ApiVersion, ContainerDetail, ContainerSpec, ContainerSummary, Engine, EngineKind, Error, Filter, Processes,
+    ApiVersion, ContainerDetail, ContainerSpec, ContainerSummary, Engine, EngineKind, Error, Filter, Mount, Processes,
     RemoveOptions, Resources, RestartPolicy, Result, Stats, Update, WaitResult, create,
 };
 
@@ -36,7 +36,11 @@ impl Engine {
 
     /// Makes a container, and gives its id. It is not started.
     pub async fn create_container(&self, spec: &ContainerSpec) -> Result<String> {
-        let body = create::body(spec, &self.version().await?)?;
+        let version = self.version().await?;
+        if version.kind == EngineKind::Podman {
+            check_sources(&spec.mounts)?;
+        }
+        let body = create::body(spec, &version)?;
         let options = q::CreateContainerOptions { name: Some(spec.name.clone()), platform: String::new() };
         let created = self.call(self.docker()?.create_container(Some(options), body)).await?;
         for warning in &created.warnings {
@@ -50,28 +54,21 @@ impl Engine {
         self.call(self.docker()?.start_container(&segment(id)?, None)).await
     }
 
-    /// Asks a container to end by its stop signal or by `signal`, kills it after `grace` (`None`: as it was made;
+    /// Asks a container to end by its stop signal or by `signal` (Docker before 23 and Podman send the stop signal
+    /// after it; a container made with the right stop signal needs none here), kills it after `grace` (`None`: as it was made;
     /// whole seconds, rounded up), and returns when it has ended. The engine will not start it again by its policy.
     /// One that does not run is left as it is.
     pub async fn stop_container(&self, id: &str, signal: Option<&str>, grace: Option<Duration>) -> Result<()> {
         let version = self.version().await?;
         let takes_signal = version.kind == EngineKind::Docker && version.api >= ApiVersion { major: 1, minor: 42 };
-        let mut grace = grace;
         let mut options = q::StopContainerOptions::default();
         match signal {
             Some(signal) if takes_signal => options.signal = Some(signal.to_owned()),
-            Some(signal) => {
-                // These engines know no other signal than the container's own: it is sent by hand.
-                match self.kill_container(id, signal).await {
-                    Err(Error::Conflict(_)) => return Ok(()),
-                    other => other?,
-                }
-                let patience = grace.unwrap_or(USUAL_GRACE);
-                if tokio::time::timeout(patience, self.wait_container(id)).await.is_ok() {
-                    // It has ended; a stop still keeps the engine from starting it again.
-                }
-                grace = Some(Duration::ZERO);
-            }
+            // These engines stop with the container's own signal alone: another one is sent before.
+            Some(signal) => match self.kill_container(id, signal).await {
+                Err(Error::Conflict(_)) => {}
+                other => other?,
+            },
             None => {}
         }
         options.t = grace.map(|time| i32::try_from(whole_seconds(time)).unwrap_or(i32::MAX));
@@ -117,7 +114,8 @@ impl Engine {
         self.call(self.docker()?.unpause_container(&segment(id)?)).await
     }
 
-    /// Removes a container.
+    /// Removes a container. Podman does not remove one whose namespaces others share before those, even by force:
+    /// that is a [`Error::Conflict`].
     pub async fn remove_container(&self, id: &str, options: RemoveOptions) -> Result<()> {
         let options = q::RemoveContainerOptions { force: options.force, v: options.volumes, link: false };
         self.call(self.docker()?.remove_container(&segment(id)?, Some(options))).await
@@ -177,7 +175,7 @@ impl Engine {
     /// Waits until a container does not run, without a limit of time.
     pub async fn wait_container(&self, id: &str) -> Result<WaitResult> {
         let path = format!("/containers/{}/wait", segment(id)?);
-        let body: WaitBody = read_json(self.transport.send(plain(Method::POST, &path)).await?).await?;
+        let body: WaitBody = read_json(self.transport.send_alone(plain(Method::POST, &path)).await?).await?;
         Ok(body.into_result())
     }
 
@@ -214,6 +212,19 @@ fn oci_resources(resources: &Resources) -> Value {
     put("memory", "reservation", resources.memory_reservation.map(Value::from));
     put("pids", "limit", resources.pids_limit.map(Value::from));
     Value::Object(all)
+}
+
+/// Podman makes a folder where the source of a bind mount is not there; Docker refuses.
+fn check_sources(mounts: &[Mount]) -> Result<()> {
+    for mount in mounts {
+        if let Mount::Bind { source, .. } = mount
+            && let Err(cause) = std::fs::metadata(source)
+        {
+            let message = format!("invalid mount config for type \"bind\": source path {source}: {cause}");
+            return Err(Error::InvalidArgument(message));
+        }
+    }
+    Ok(())
 }
 
 fn is_since(version: &str, major: u32, minor: u32) -> bool {

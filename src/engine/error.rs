@@ -7,7 +7,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Why a call failed. The message is the engine's own, fit to show to people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Nothing answers at the socket, or it went away in the middle of the call.
+    /// Nothing answers at the socket, or it went away before it answered.
     #[error("cannot reach the container engine at {socket}: {cause}")]
     Unreachable {
         /// Path of the socket.
@@ -15,6 +15,9 @@ pub enum Error {
         /// What the system said.
         cause: String,
     },
+    /// The engine went away in the middle of its answer.
+    #[error("the connection to the container engine broke: {0}")]
+    Broken(String),
     /// The socket may not be used.
     #[error("no permission to use the container engine's socket {socket}")]
     PermissionDenied {
@@ -99,7 +102,10 @@ impl Error {
 
     /// Whether the engine itself could not be asked, so that the same call may succeed later.
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Error::Unreachable { .. } | Error::PermissionDenied { .. } | Error::TimedOut { .. })
+        matches!(
+            self,
+            Error::Unreachable { .. } | Error::Broken(_) | Error::PermissionDenied { .. } | Error::TimedOut { .. }
+        )
     }
 
     /// Reads an answer of the engine. `status` is 0 for an error told within a stream.
@@ -129,12 +135,15 @@ impl Error {
             return Error::AddressInUse(message);
         }
         if has(&["no such image", "image not known", "manifest unknown", "name unknown"])
-            || (has(&["manifest for"]) && has(&["not found"]))
+            || (has(&["manifest for", "failed to resolve reference"]) && has(&["not found"]))
         {
             return Error::ImageNotFound(message);
         }
         if has(REFUSED) {
             return Error::RegistryRefused(message);
+        }
+        if has(&["unique constraint failed: containerconfig.name"]) {
+            return Error::NameTaken { message, holder: None };
         }
         if has(&["already exists", "already used"]) && has(&["network", "volume", "name"]) {
             return Error::NameTaken { message, holder: None };
@@ -148,8 +157,22 @@ impl Error {
         if (status == 0 || status >= 500) && has(UNREACHABLE) {
             return Error::RegistryUnreachable(message);
         }
-        if has(&["container state improper", "is not running", "is being used by", "in use"]) {
+        if has(&[
+            "container state improper",
+            "is not running",
+            "is being used",
+            "in use",
+            "active endpoints",
+            "dependent containers",
+            "please force removal",
+        ]) {
             return Error::Conflict(message);
+        }
+        if has(&["does not support reading", "cannot read logs", "is not logging output"]) {
+            return Error::Unsupported(message);
+        }
+        if has(&["not a shared mount", "not a shared or slave mount"]) {
+            return Error::InvalidArgument(message);
         }
         match status {
             400 => Error::InvalidArgument(message),
@@ -169,6 +192,8 @@ const REFUSED: &[&str] = &[
     "no basic auth credentials",
     "requested access to the resource is denied",
     "access forbidden",
+    "403 forbidden",
+    "insufficient_scope",
     "invalid username/password",
 ];
 
@@ -190,6 +215,10 @@ const UNREACHABLE: &[&str] = &[
     "toomanyrequests",
     "too many requests",
     "unexpected http status: 5",
+    "500 internal server error",
+    "502 bad gateway",
+    "503 service unavailable",
+    "504 gateway timeout",
     "http response to https client",
     "proxyconnect",
     "pinging container registry",
@@ -199,12 +228,19 @@ fn find_any(text: &str, words: &[&str]) -> Option<usize> {
     words.iter().filter_map(|word| text.find(word)).min()
 }
 
-/// The port in the last word of the form `ADDRESS:PORT` or `ADDRESS:PORT/PROTOCOL`.
+/// The port of the host in the last word that names one: `ADDRESS:PORT`, `ADDRESS:PORT/PROTOCOL`, or, since
+/// Docker 28, `ADDRESS:PORT:ADDRESS:PORT/PROTOCOL` with the container's after the host's.
 fn last_port(text: &str) -> Option<u16> {
     text.split_whitespace().rev().find_map(|word| {
         let word = word.trim_end_matches([':', ',', ';']);
         let word = word.split_once('/').map_or(word, |(address, _)| address);
-        word.rsplit_once(':').and_then(|(_, port)| port.parse().ok())
+        // The address may be one of IPv6: the port is the first part of digits alone after a bracket or colon.
+        let (address, rest) = word.split_once("]:").unwrap_or(("", word));
+        let mut parts = rest.split(':');
+        if address.is_empty() {
+            parts.next();
+        }
+        parts.find(|part| !part.is_empty()).and_then(|port| port.parse().ok())
     })
 }
 
@@ -253,6 +289,9 @@ mod tests {
             "failed to set up container networking: driver failed programming external connectivity on endpoint a: failed to bind host port 0.0.0.0:8080/tcp: address already in use",
             "cannot listen on the TCP port: listen tcp4 :8080: bind: address already in use",
             "rootlessport listen tcp [::]:8080: bind: address already in use",
+            "failed to bind host port for 0.0.0.0:8080:172.17.0.3:80/tcp: address already in use",
+            "failed to bind host port for [::]:8080:[fd00::2]:80/tcp: address already in use",
+            "Bind for :::8080 failed: port is already allocated",
         ];
         for text in ports {
             let error = Error::classify(500, text);
@@ -270,7 +309,20 @@ mod tests {
 
     #[test]
     fn registries_that_refuse_lack_or_are_away_are_told_apart() {
-        let table: [(u16, &str, fn(&Error) -> bool); 9] = [
+        type Is = fn(&Error) -> bool;
+        let table: [(u16, &str, Is); 12] = [
+            // The words of Docker 29, which pulls by containerd.
+            (0, "failed to resolve reference \"r/a:b\": r/a:b: not found", |e| matches!(e, Error::ImageNotFound(_))),
+            (
+                0,
+                "failed to resolve reference \"r/a:b\": unexpected status from HEAD request to https://r/v2/a/manifests/b: 503 Service Unavailable",
+                |e| matches!(e, Error::RegistryUnreachable(_)),
+            ),
+            (
+                0,
+                "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed",
+                |e| matches!(e, Error::RegistryRefused(_)),
+            ),
             (404, "No such image: a:latest", |e| matches!(e, Error::ImageNotFound(_))),
             (404, "manifest for a:b not found: manifest unknown: manifest unknown", |e| {
                 matches!(e, Error::ImageNotFound(_))
@@ -320,6 +372,15 @@ mod tests {
         assert!(matches!(Error::classify(400, "no"), Error::InvalidArgument(_)));
         assert!(matches!(Error::classify(500, "no"), Error::Other { status: 500, .. }));
         assert!(matches!(Error::classify(500, "no container with that name: no such container"), Error::NotFound(_)));
+        assert!(matches!(
+            Error::classify(500, "\"n\" has associated containers: network is being used"),
+            Error::Conflict(_)
+        ));
+        assert!(matches!(Error::classify(403, "network n id 0f has active endpoints"), Error::Conflict(_)));
+        assert!(matches!(
+            Error::classify(500, "this container is using the 'none' log driver, cannot read logs"),
+            Error::Unsupported(_)
+        ));
         assert!(matches!(
             Error::classify(500, "cannot remove container 0f as it is running: container state improper"),
             Error::Conflict(_)

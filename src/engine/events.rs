@@ -126,7 +126,7 @@ impl Follower {
 async fn read(lines: &mut Lines) -> Result<EventBody> {
     match lines.next().await {
         Some(line) => serde_json::from_slice(&line?).map_err(|cause| Error::Protocol(cause.to_string())),
-        None => Err(Error::Protocol("the stream of events ended".to_owned())),
+        None => Err(Error::Broken("the stream of events ended".to_owned())),
     }
 }
 

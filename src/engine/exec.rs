@@ -125,7 +125,7 @@ impl Engine {
             let Duplex { mut output, stdin } = self.start_exec(&exec, spec).await?;
             let mut gathered = Vec::new();
             while let Some(frame) = output.next().await {
-                let frame = frame.map_err(|cause| Error::Protocol(cause.to_string()))?;
+                let frame = frame.map_err(|cause| Error::Broken(cause.to_string()))?;
                 let room = limit.saturating_sub(gathered.len());
                 gathered.extend(frame.data.iter().take(room));
             }

@@ -80,15 +80,15 @@ impl Engine {
     /// Makes an image `reference` of one layer from a tar of a root file system, and tells all of it.
     /// `changes` are lines as in a Dockerfile, such as `ENTRYPOINT ["/pause"]`.
     pub async fn import_image(&self, reference: &ImageRef, tar: Bytes, changes: &[&str]) -> Result<ImageDetail> {
-        let name = reference.name();
-        let tag = reference.effective_tag().unwrap_or("latest");
-        let mut pairs = vec![("fromSrc", "-"), ("repo", name.as_str()), ("tag", tag)];
+        // Both engines take the tag with the name; Podman leaves one out that is given apart.
+        let name = format!("{}:{}", reference.name(), reference.effective_tag().unwrap_or("latest"));
+        let mut pairs = vec![("fromSrc", "-"), ("repo", name.as_str())];
         pairs.extend(changes.iter().map(|change| ("changes", *change)));
         let path = format!("/images/create?{}", query(&pairs));
         let mut request = with_body(Method::POST, &path, tar);
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-tar"));
         self.clone().steps(request).try_for_each(|_| async { Ok(()) }).await?;
-        self.inspect_image(&format!("{name}:{tag}")).await
+        self.inspect_image(&name).await
     }
 
     /// Gives an image another name.

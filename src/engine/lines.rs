@@ -67,7 +67,7 @@ where
                 Some(Err(cause)) => {
                     this.ended = true;
                     this.partial.clear();
-                    return Poll::Ready(Some(Err(Error::Protocol(cause.to_string()))));
+                    return Poll::Ready(Some(Err(Error::Broken(cause.to_string()))));
                 }
                 None => this.ended = true,
             }

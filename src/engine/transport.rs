@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::Stream;
-use http_body_util::{BodyExt, Either, Full, Limited, StreamBody};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited, StreamBody};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::header::{HOST, HeaderValue, SERVER};
@@ -25,6 +25,8 @@ use super::{Error, Result, Settings, Version};
 pub(super) type Body =
     Either<Full<Bytes>, StreamBody<Pin<Box<dyn Stream<Item = io::Result<hyper::body::Frame<Bytes>>> + Send>>>>;
 
+/// The version of Podman's own API, which counts otherwise: the oldest that each Podman since 4.0 takes.
+const LIBPOD: &str = "4.0.0";
 /// How many connections are kept for later calls.
 const KEPT: usize = 4;
 /// How long one is kept.
@@ -119,7 +121,10 @@ impl Transport {
     async fn versioned(self: &Arc<Self>, mut request: Request<Body>) -> Result<Request<Body>> {
         let api = self.version().await?.api;
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        let uri = format!("/v{api}{path}");
+        let uri = match path.starts_with("/libpod/") {
+            true => format!("/v{LIBPOD}{path}"),
+            false => format!("/v{api}{path}"),
+        };
         *request.uri_mut() = Uri::try_from(uri).map_err(|e| Error::InvalidArgument(e.to_string()))?;
         request.headers_mut().insert(HOST, HeaderValue::from_static("engine"));
         Ok(request)
@@ -245,6 +250,7 @@ pub(super) fn with_body(method: Method, path: &str, body: Bytes) -> Request<Body
     *request.method_mut() = method;
     // Paths are put together by `path` below and hold nothing that a URI does not.
     *request.uri_mut() = Uri::try_from(path).unwrap_or_default();
+    request.headers_mut().insert(HOST, HeaderValue::from_static("engine"));
     request
 }
 
@@ -283,6 +289,9 @@ pub(super) async fn check(response: Response<Incoming>) -> Result<Response<Incom
 }
 
 async fn collect(body: Incoming) -> Result<Bytes> {
-    let whole = Limited::new(body, MAX_ANSWER).collect().await;
-    whole.map(|whole| whole.to_bytes()).map_err(|cause| Error::Protocol(cause.to_string()))
+    match Limited::new(body, MAX_ANSWER).collect().await {
+        Ok(whole) => Ok(whole.to_bytes()),
+        Err(cause) if cause.is::<LengthLimitError>() => Err(Error::Protocol(cause.to_string())),
+        Err(cause) => Err(Error::Broken(cause.to_string())),
+    }
 }

@@ -1,22 +1,42 @@
 //! The kinds that are served, one line each, in the order of discovery.
 
 use super::Kind;
-use super::apps::{deployment, replica_set};
-use super::core::{claim, config_map, namespace, pod, secret, service, service_account, volume};
+use super::apps::{controller_revision, daemon_set, deployment, replica_set, stateful_set};
+use super::coordination::lease;
+use super::core::{
+    claim, config_map, endpoints, event, limit_range, namespace, node, pod, pod_template, replication_controller,
+    resource_quota, secret, service, service_account, volume,
+};
+use super::discovery::endpoint_slice;
+use super::storage::storage_class;
 
 /// All kinds whose defaults, rules and columns are here; the core group first.
 #[must_use]
 pub fn all() -> Vec<Kind> {
     vec![
         config_map::kind(),
+        endpoints::kind(),
+        event::kind(),
+        limit_range::kind(),
         namespace::kind(),
+        node::kind(),
         claim::kind(),
         volume::kind(),
         pod::kind(),
+        pod_template::kind(),
+        replication_controller::kind(),
+        resource_quota::kind(),
         secret::kind(),
         service_account::kind(),
         service::kind(),
+        event::new_kind(),
+        controller_revision::kind(),
+        daemon_set::kind(),
         deployment::kind(),
         replica_set::kind(),
+        stateful_set::kind(),
+        storage_class::kind(),
+        lease::kind(),
+        endpoint_slice::kind(),
     ]
 }

@@ -16,11 +16,7 @@ use crate::schema::object::Object;
 use crate::schema::status::Status;
 
 /// Fills in and refuses on a create.
-pub(super) async fn create(
-    registry: &Registry,
-    kind: &Arc<Kind>,
-    object: &mut Value,
-) -> Result<(), Status> {
+pub(super) async fn create(registry: &Registry, kind: &Arc<Kind>, object: &mut Value) -> Result<(), Status> {
     namespace::exists(registry, kind, object).await?;
     match (kind.group.as_ref(), kind.plural.as_ref()) {
         ("", "pods") => {

@@ -76,6 +76,25 @@ impl Catalog {
     }
 }
 
+/// The path that upstream keeps an object at, which some of its messages show.
+#[must_use]
+pub fn storage_path(kind: &Kind, namespace: &str, name: &str) -> String {
+    let place = match (kind.group.as_ref(), kind.plural.as_ref()) {
+        ("", "services") => "services/specs".to_owned(),
+        ("", "endpoints") => "services/endpoints".to_owned(),
+        ("", "nodes") => "minions".to_owned(),
+        ("", "replicationcontrollers") => "controllers".to_owned(),
+        ("networking.k8s.io", "ingresses") => "ingress".to_owned(),
+        (group, plural) if group.contains('.') && !group.ends_with(".k8s.io") => format!("{group}/{plural}"),
+        (_, plural) => plural.to_owned(),
+    };
+    if namespace.is_empty() {
+        format!("/registry/{place}/{name}")
+    } else {
+        format!("/registry/{place}/{namespace}/{name}")
+    }
+}
+
 /// The name under which the store keeps the objects of a kind: `pods`, `deployments.apps`. Versions
 /// of one resource share it, and so do the two groups that events are served in.
 #[must_use]

@@ -83,6 +83,7 @@ impl Registry {
         kind.strategy.default(&mut object);
         normalise(kind, &mut object);
         warnings.extend(meta::dedup_owners(&mut object));
+        meta::wipe(&mut object);
         if managed == Managed::Unset {
             fields::created(kind, &mut object, options, at);
         }
@@ -96,32 +97,54 @@ impl Registry {
             object.metadata_mut().insert("generation".into(), json!(1));
         }
         kind.strategy.prepare_create(&mut object);
+        let allocated = self.allocate_on_create(kind, &mut object).await;
         let mut errors = Errors::new();
         rules::validate(&object, kind.meta_rules(), &mut errors);
         kind.strategy.validate(&object, &mut errors);
         check(kind, &object, &errors)?;
+        // A Service with mistakes of its own is told these before that an address is taken.
+        let allocated = allocated?;
         warnings.extend(kind.strategy.warnings(&object, None));
-        let allocated = self.allocate_on_create(kind, &mut object, options).await?;
         normalise(kind, &mut object);
 
         let key = Key::new(catalog::storage_name(kind), &target.namespace, object.name());
         if options.dry_run {
             if self.0.store.get(&key).await.map_err(|error| failed(&error))?.is_some() {
-                return Err(exists(kind, object.name()));
+                return Err(self.taken(target, &object, exists(kind, object.name())).await);
             }
             return Ok(Written { object, warnings, created: true });
         }
         let record = Record::from_value(key, &object);
-        let stored = self.commit(kind, object.name(), Write::Create { record }).await;
+        let outcome = self.commit(kind, object.name(), Write::Create { record }).await;
         drop(allocated);
+        let stored = match outcome {
+            Err(status) if status.reason == "AlreadyExists" => return Err(self.taken(target, &object, status).await),
+            outcome => outcome,
+        };
         let stored = stored?;
         object.metadata_mut().insert("resourceVersion".into(), stored.revision.to_string().into());
         Ok(Written { object, warnings, created: true })
     }
 
+    /// The refusal of a name that is taken; that of an object on its way out says so.
+    async fn taken(&self, target: &Target, object: &Value, mut status: Status) -> Status {
+        let place = Target::new(&target.kind, &target.namespace, object.name());
+        if let Ok(Some(existing)) = self.read(&place).await
+            && existing.is_deleting()
+        {
+            status.message = format!("object is being deleted: {}", status.message);
+        }
+        status
+    }
+
     /// Stores one write and says the failure in the words of the API.
     pub(super) async fn commit(&self, kind: &Arc<Kind>, name: &str, write: Write) -> Result<Record, Status> {
-        let outcome = self.0.store.commit(vec![write]).await;
+        self.commit_all(kind, name, vec![write]).await
+    }
+
+    /// Stores several writes of one object as one, and answers the last.
+    pub(super) async fn commit_all(&self, kind: &Arc<Kind>, name: &str, writes: Vec<Write>) -> Result<Record, Status> {
+        let outcome = self.0.store.commit(writes).await;
         let mut records = outcome.map_err(|error| match error {
             store::Error::Exists => exists(kind, name),
             store::Error::NotFound => Status::not_found(&kind.group, &kind.plural, name),

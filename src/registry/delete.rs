@@ -84,12 +84,18 @@ impl Registry {
                 return Ok(if gone { Deleted::Gone(object) } else { Deleted::Waiting(object) });
             }
             let next = Record::from_value(record.key.clone(), &object);
-            let write = if gone {
-                Write::Delete { key: record.key.clone(), expect: Some(record.revision), last: Some(next) }
-            } else {
-                Write::Update { record: next, expect: record.revision }
+            let writes = match (gone, object == old) {
+                (false, _) => vec![Write::Update { record: next, expect: record.revision }],
+                (true, true) => {
+                    vec![Write::Delete { key: next.key.clone(), expect: Some(record.revision), last: None }]
+                }
+                // Watchers see the end of the grace before the end.
+                (true, false) => vec![
+                    Write::Update { record: next.clone(), expect: record.revision },
+                    Write::Delete { key: next.key.clone(), expect: None, last: Some(next) },
+                ],
             };
-            match self.commit(&target.kind, &target.name, write).await {
+            match self.commit_all(&target.kind, &target.name, writes).await {
                 Ok(stored) => {
                     let mut object = object;
                     object.metadata_mut().insert("resourceVersion".into(), stored.revision.to_string().into());

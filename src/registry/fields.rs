@@ -6,11 +6,13 @@ use serde_json::Value;
 use super::create::type_of;
 use super::{Part, WriteOptions, now};
 use crate::kinds::Kind;
-use crate::schema::merge::apply;
 use crate::schema::merge::fields::Set;
 use crate::schema::merge::reset::reset_fields;
+use crate::schema::merge::scale::{self, Replicas};
 use crate::schema::merge::update::{Subject, Writer, update};
+use crate::schema::merge::{apply, managed};
 use crate::schema::status::Status;
+use crate::schema::table::Type;
 
 /// Sets the managed fields of an object that is being created.
 pub(super) fn created(kind: &Kind, object: &mut Value, options: &WriteOptions, at: Timestamp) {
@@ -18,14 +20,7 @@ pub(super) fn created(kind: &Kind, object: &mut Value, options: &WriteOptions, a
 }
 
 /// Sets the managed fields of an object that is being changed.
-pub(super) fn updated(
-    kind: &Kind,
-    part: Part,
-    old: &Value,
-    object: &mut Value,
-    options: &WriteOptions,
-    at: Timestamp,
-) {
+pub(super) fn updated(kind: &Kind, part: Part, old: &Value, object: &mut Value, options: &WriteOptions, at: Timestamp) {
     set(kind, part, Some(old), object, options, at);
 }
 
@@ -50,6 +45,61 @@ pub fn applied(
     let version = kind.api_version();
     let writer = Writer { manager: &options.manager, subresource: part.name(), now: now() };
     apply::apply(subject(kind, &version), old, patch, writer, force, &reset(kind, part))
+}
+
+/// Sets the managed fields of a request that is answered and not stored.
+pub fn of_request(object: &mut Value, kind: &str, subresource: &str, options: &WriteOptions) {
+    let version = object["apiVersion"].as_str().unwrap_or_default().to_owned();
+    let (group, short) = version.split_once('/').unwrap_or(("", &version));
+    let typing = Type::builtin(group, short, kind);
+    let subject = Subject { typing, api_version: &version, kind, versions: &[] };
+    let writer = Writer { manager: &options.manager, subresource, now: now() };
+    update(subject, None, object, writer, &Set::new());
+}
+
+/// Where the kinds with a `scale` keep their number of replicas.
+const REPLICAS: [&str; 2] = ["spec", "replicas"];
+
+/// The managed fields of a Scale, taken from those of its object.
+///
+/// # Errors
+/// 500 for entries that cannot be read.
+pub fn of_scale(kind: &Kind, object: &Value) -> Result<Option<Value>, Status> {
+    let version = kind.api_version();
+    let places = [Replicas { api_version: &version, path: &REPLICAS }];
+    scale::to_scale(managed::of(object), &places).map_err(Status::internal)
+}
+
+/// Sets the managed fields of a Scale that is being changed from `old`.
+pub fn update_scale(old: &Value, new: &mut Value, options: &WriteOptions) {
+    let writer = Writer { manager: &options.manager, subresource: "scale", now: now() };
+    update(scale_subject(), Some(old), new, writer, &Set::new());
+}
+
+/// The Scale that a server-side apply makes of `old`.
+///
+/// # Errors
+/// As [`applied`].
+pub fn apply_scale(old: &Value, patch: &Value, options: &WriteOptions, force: bool) -> Result<Value, Status> {
+    let writer = Writer { manager: &options.manager, subresource: "scale", now: now() };
+    apply::apply(scale_subject(), Some(old), patch, writer, force, &Set::new())
+}
+
+/// Puts what the writer of a Scale manages into its object.
+///
+/// # Errors
+/// 500 for entries that cannot be read.
+pub fn from_scale(kind: &Kind, object: &mut Value, scale: &Value) -> Result<(), Status> {
+    let version = kind.api_version();
+    let places = [Replicas { api_version: &version, path: &REPLICAS }];
+    let list = scale::to_parent(managed::of(object), managed::of(scale), &version, &places);
+    managed::put(object, list.map_err(Status::internal)?);
+    Ok(())
+}
+
+fn scale_subject() -> Subject<'static> {
+    let typing = Type::builtin("autoscaling", "v1", "Scale");
+    Subject { typing, api_version: "autoscaling/v1", kind: "Scale", versions: &[] }
 }
 
 fn subject<'a>(kind: &'a Kind, version: &'a str) -> Subject<'a> {

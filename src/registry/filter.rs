@@ -103,8 +103,9 @@ impl Filter {
                 return false;
             }
         }
-        let deeper = self.fields.terms().iter().any(|term| term.field != "metadata.name" || !term.equal);
-        if !deeper {
+        // The commonest selector, one name, has been looked at.
+        let terms = self.fields.terms();
+        if terms.is_empty() || (terms.len() == 1 && self.name.is_some()) {
             return true;
         }
         let object = record.to_value();
@@ -119,7 +120,10 @@ impl Filter {
 /// Kinds with selectable fields of their own refuse others in other words than the rest.
 fn unknown_field(kind: &Kind, field: &str) -> String {
     if kind.selectable.is_empty() {
-        return format!("{} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"", quote(field));
+        return format!(
+            "{} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+            quote(field)
+        );
     }
     if kind.group == "batch" {
         return format!("field label {} not supported for {}", quote(field), kind.kind);

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::alphabet::URL_SAFE;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use super::filter::Filter;
@@ -51,6 +52,14 @@ struct Token {
     start: String,
 }
 
+/// As Go reads base64: bits behind the last byte do not matter.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(base64::engine::DecodePaddingMode::RequireNone),
+);
+
 const TOKEN_VERSION: &str = "meta.k8s.io/v1";
 
 impl Continue {
@@ -71,9 +80,8 @@ impl Continue {
     /// # Errors
     /// 400 for anything that this server did not hand out for such a request.
     pub fn decode(text: &str, namespace: Option<&str>) -> Result<Self, Status> {
-        let wrong = |detail: &str| {
-            Status::bad_request(format!("invalid continue token: continue key is not valid: {detail}"))
-        };
+        let wrong =
+            |detail: &str| Status::bad_request(format!("invalid continue token: continue key is not valid: {detail}"));
         let bytes = URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).map_err(|error| {
             let at = match error {
                 base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => at,
@@ -86,9 +94,8 @@ impl Continue {
             return Err(wrong(&format!("server does not recognize this encoded version {}", token.v)));
         }
         let revision = u64::try_from(token.rv).ok().filter(|revision| *revision > 0);
-        let revision = revision.ok_or_else(|| {
-            wrong("incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
-        })?;
+        let revision =
+            revision.ok_or_else(|| wrong("incorrect encoded start resourceVersion (version meta.k8s.io/v1)"))?;
         let start = token.start.trim_end_matches('\0');
         let (of, name) = start.split_once('/').unwrap_or(("", start));
         if name.is_empty() || name.contains('/') {
@@ -248,8 +255,11 @@ fn expired() -> Status {
 
 /// 504: the revision asked for is ahead of the store.
 fn too_new(wanted: u64, current: u64) -> Status {
-    Status::new(504, "Timeout", format!("Too large resource version: {wanted}, current: {current}"))
-        .with_cause("ResourceVersionTooLarge", "Too large resource version", "")
+    Status::new(504, "Timeout", format!("Too large resource version: {wanted}, current: {current}")).with_cause(
+        "ResourceVersionTooLarge",
+        "Too large resource version",
+        "",
+    )
 }
 
 /// The text for a resource version that is no number.

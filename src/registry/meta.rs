@@ -12,13 +12,20 @@ const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 /// The longest a `generateName` may be before the random letters.
 const GENERATE_MAX: usize = 58;
 
+/// Takes away what only the server says of an object.
+pub fn wipe(object: &mut Value) {
+    let meta = object.metadata_mut();
+    for key in ["selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "creationTimestamp", "uid"] {
+        meta.remove(key);
+    }
+}
+
 /// Sets what the server decides of a new object: its place, identity and time.
 pub fn fill(object: &mut Value, namespace: &str, now: Timestamp) {
     let generated = generated_name(object);
+    wipe(object);
     let meta = object.metadata_mut();
-    for key in ["selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion"] {
-        meta.remove(key);
-    }
+    meta.remove("resourceVersion");
     if namespace.is_empty() {
         meta.remove("namespace");
     } else {

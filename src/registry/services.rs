@@ -8,7 +8,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
 use tokio::sync::MutexGuard;
 
-use super::{Registry, WriteOptions};
+use super::Registry;
 use crate::kinds::Kind;
 use crate::network::addresses::{AddressPool, AllocationError, Network, PortPool};
 use crate::schema::field::{Errors, Path};
@@ -26,12 +26,7 @@ struct Pools {
 
 impl Registry {
     /// Gives a new Service its addresses and ports.
-    pub(super) async fn allocate_on_create(
-        &self,
-        kind: &Arc<Kind>,
-        object: &mut Value,
-        _options: &WriteOptions,
-    ) -> Result<Held<'_>, Status> {
+    pub(super) async fn allocate_on_create(&self, kind: &Arc<Kind>, object: &mut Value) -> Result<Held<'_>, Status> {
         if !is_service(kind) {
             return Ok(None);
         }
@@ -50,7 +45,6 @@ impl Registry {
         kind: &Arc<Kind>,
         object: &mut Value,
         old: &Value,
-        _options: &WriteOptions,
     ) -> Result<Held<'_>, Status> {
         if !is_service(kind) {
             return Ok(None);
@@ -106,9 +100,7 @@ pub fn keep_allocated(kind: &Kind, object: &mut Value, old: &Value) {
     if needs_ports(object) && needs_ports(old) {
         keep_ports(object, old);
     }
-    if needs_health_port(object)
-        && needs_health_port(old)
-        && object.int("/spec/healthCheckNodePort").unwrap_or(0) == 0
+    if needs_health_port(object) && needs_health_port(old) && object.int("/spec/healthCheckNodePort").unwrap_or(0) == 0
     {
         copy(object, old, "healthCheckNodePort");
     }
@@ -225,9 +217,10 @@ fn give_ips(pools: &mut Pools, service: &mut Value) -> Result<(), Status> {
         return Ok(());
     }
     if asked.is_empty() {
-        let ip = pools.addresses.take_next().map_err(|error| {
-            Status::internal(format_args!("failed to allocate a serviceIP: {error}"))
-        })?;
+        let ip = pools
+            .addresses
+            .take_next()
+            .map_err(|error| Status::internal(format_args!("failed to allocate a serviceIP: {error}")))?;
         let spec = service.section_mut("spec");
         spec.insert("clusterIP".into(), ip.to_string().into());
         spec.insert("clusterIPs".into(), json!([ip.to_string()]));
@@ -236,9 +229,7 @@ fn give_ips(pools: &mut Pools, service: &mut Value) -> Result<(), Status> {
     let taken = match asked.parse::<IpAddr>() {
         Ok(ip) => pools.addresses.take(ip).map_err(|error| match error {
             AllocationError::AddressTaken => "provided IP is already allocated".to_owned(),
-            AllocationError::AddressOutside(_) => {
-                "the provided network does not match the current range".to_owned()
-            }
+            AllocationError::AddressOutside(_) => "the provided network does not match the current range".to_owned(),
             other => other.to_string(),
         }),
         Err(error) => Err(error.to_string()),
@@ -303,9 +294,10 @@ fn choose_ports(pools: &mut Pools, service: &Value, all: bool) -> Result<Vec<u16
                     Some(wanted) => {
                         pools.ports.take(wanted).map(|()| wanted).map_err(|error| refused(wanted, &error))?
                     }
-                    None => pools.ports.take_next().map_err(|error| {
-                        Status::internal(format_args!("failed to allocate a nodePort: {error}"))
-                    })?,
+                    None => pools
+                        .ports
+                        .take_next()
+                        .map_err(|error| Status::internal(format_args!("failed to allocate a nodePort: {error}")))?,
                 }
             }
         };

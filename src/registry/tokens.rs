@@ -1,4 +1,4 @@
-//! What stands in the token of a service account. It does not know who signs it or who asks.
+//! What tokens of service accounts say (KEP-1205, the API reference of TokenRequest).
 
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::create::{check, normalise, prepare_type};
-use super::{Registry, Target, WriteOptions, Written, fields, meta, now, services};
+use super::{Registry, Target, WriteOptions, Written, catalog, fields, meta, now, services};
 use crate::kinds::Kind;
 use crate::schema::field::{Errors, Path};
 use crate::schema::meta as rules;
@@ -43,6 +43,16 @@ pub struct Changed {
     pub object: Value,
     /// Whether `metadata.managedFields` is already right (server-side apply).
     pub managed: bool,
+    /// The uid that the object must have; without one, another uid is a change that is refused.
+    pub uid: Option<String>,
+}
+
+impl Changed {
+    /// A whole object that a patch or a part of k2d has made.
+    #[must_use]
+    pub fn new(object: Value) -> Self {
+        Self { object, managed: false, uid: None }
+    }
 }
 
 /// Makes the wanted object of the current one. It is called again when somebody else has changed the
@@ -92,13 +102,13 @@ impl Registry {
         options: &WriteOptions,
     ) -> Result<Written, Raced> {
         let kind = &target.kind;
-        let Changed { mut object, managed } = changed;
+        let Changed { mut object, managed, uid } = changed;
         let at = now();
         let mut warnings = Vec::new();
         prepare_type(kind, &mut object);
         kind.strategy.default(&mut object);
         normalise(kind, &mut object);
-        preconditions(target, &object, old)?;
+        preconditions(target, &object, uid.as_deref(), old)?;
         warnings.extend(meta::dedup_owners(&mut object));
         if !managed {
             fields::updated(kind, part, old, &mut object, options, at);
@@ -110,28 +120,28 @@ impl Registry {
         }
         prepare(kind, part, &mut object, old);
         normalise(kind, &mut object);
+        let allocated =
+            if part == Part::Main { self.allocate_on_update(kind, &mut object, old).await } else { Ok(None) };
         let mut errors = Errors::new();
         rules::validate_update(&object, old, kind.meta_rules(), &mut errors);
         match part {
-            Part::Main => {
-                kind.strategy.validate(&object, &mut errors);
-                kind.strategy.validate_update(&object, old, &mut errors);
-            }
+            Part::Main => kind.strategy.validate_update(&object, old, &mut errors),
             Part::Status => kind.strategy.validate_status(&object, old, &mut errors),
             Part::Sub(name) => kind.strategy.validate_subresource(name, &object, old, &mut errors),
         }
         check(kind, &object, &errors)?;
+        let allocated = allocated?;
         if part == Part::Main {
             warnings.extend(kind.strategy.warnings(&object, Some(old)));
         }
-        let allocated = self.allocate_on_update(kind, &mut object, old, options).await?;
         normalise(kind, &mut object);
 
         if object == *old || options.dry_run {
             return Ok(Written { object, warnings, created: false });
         }
         let next = Record::from_value(record.key.clone(), &object);
-        let write = if ends(kind, &object, old) {
+        let ends = ends(kind, &object, old);
+        let write = if ends {
             Write::Delete { key: record.key.clone(), expect: Some(record.revision), last: Some(next) }
         } else {
             Write::Update { record: next, expect: record.revision }
@@ -139,7 +149,9 @@ impl Registry {
         let stored = self.commit(kind, &target.name, write).await;
         drop(allocated);
         let stored = stored.map_err(|status| if status.code == 409 { Raced::Race } else { Raced::Refused(status) })?;
-        object.metadata_mut().insert("resourceVersion".into(), stored.revision.to_string().into());
+        // What goes with its last finalizer is shown in the version that it had.
+        let revision = if ends { record.revision } else { stored.revision };
+        object.metadata_mut().insert("resourceVersion".into(), revision.to_string().into());
         Ok(Written { object, warnings, created: false })
     }
 }
@@ -161,7 +173,7 @@ fn modified(target: &Target) -> Status {
 }
 
 /// Identity and version, where the client named them.
-fn preconditions(target: &Target, object: &Value, old: &Value) -> Result<(), Status> {
+fn preconditions(target: &Target, object: &Value, uid: Option<&str>, old: &Value) -> Result<(), Status> {
     let kind = &target.kind;
     let wanted = object.resource_version();
     if wanted.is_empty() || wanted == "0" {
@@ -178,11 +190,8 @@ fn preconditions(target: &Target, object: &Value, old: &Value) -> Result<(), Sta
         )));
     }
     if !object.uid().is_empty() && object.uid() != old.uid() {
-        let detail = format!(
-            "Precondition failed: UID in precondition: {}, UID in object meta: {}",
-            object.uid(),
-            old.uid()
-        );
+        let detail =
+            format!("Precondition failed: UID in precondition: {}, UID in object meta: {}", object.uid(), old.uid());
         return Err(Status::conflict(&kind.group, &kind.plural, &target.name, &detail));
     }
     if !wanted.is_empty() && wanted != "0" && wanted != old.resource_version() {

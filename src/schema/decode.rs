@@ -10,12 +10,15 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 pub mod body;
+mod loose;
 mod scalar;
 #[cfg(test)]
 mod tests;
 
 use super::json::{Cursor, Token, check, go_quote};
-use super::table::{Any, BUILTIN, Field, Scalar, Shape, Struct, Type};
+pub(crate) use loose::schema_type;
+
+use super::table::{Field, Scalar, Shape, Struct, Type};
 
 /// Nesting of objects and lists beyond which an object is refused, so that it can be read again.
 const MAX_DEPTH: usize = 120;
@@ -256,80 +259,6 @@ impl<'a, 't> Decoder<'a, 't> {
         Ok(())
     }
 
-    fn any(&mut self, any: Any) -> Result<Value, String> {
-        let token = self.cursor.peek();
-        let schema = match (any, token) {
-            (Any::SchemaOrArray | Any::SchemaOrBool | Any::SchemaOrStrings, Token::Object) => schema_type(),
-            (Any::SchemaOrArray, Token::Array) => schema_type(),
-            (Any::SchemaOrStrings, Token::Array) | (Any::SchemaOrBool, Token::Bool) => None,
-            (Any::SchemaOrBool, _) => return Err("boolean or JSON schema expected".to_owned()),
-            (Any::SchemaOrArray | Any::SchemaOrStrings, _) => {
-                self.cursor.skip();
-                return Ok(Value::Null);
-            }
-            _ => None,
-        };
-        let Some(schema) = schema else {
-            let collect = std::mem::replace(&mut self.collect, false);
-            let value = self.untyped(false);
-            self.collect = collect;
-            return value;
-        };
-        // Upstream reads these by themselves: nothing unknown is told, and paths begin anew.
-        let mut inner = Decoder::new(self.cursor.raw(), false);
-        inner.depth = self.depth;
-        if token == Token::Object {
-            return inner.whole(schema);
-        }
-        let mut value = Value::Null;
-        inner.nested(|this| this.list(schema, &mut value))?;
-        inner.saved.take().map_or(Ok(value), Err)
-    }
-
-    /// Any value; with `whole`, numbers without a fraction become whole ones.
-    fn untyped(&mut self, whole: bool) -> Result<Value, String> {
-        match self.cursor.peek() {
-            Token::Object => self.nested(|this| {
-                let mut map = Map::new();
-                this.cursor.enter();
-                while this.cursor.more() {
-                    let key = this.cursor.key();
-                    if map.contains_key(key.as_ref()) {
-                        this.tell("duplicate", &key);
-                    }
-                    let value = this.at_key(&key, |this| this.untyped(whole))?;
-                    map.insert(key.into_owned(), value);
-                }
-                Ok(Value::Object(map))
-            }),
-            Token::Array => self.nested(|this| {
-                let mut items = Vec::new();
-                this.cursor.enter();
-                while this.cursor.more() {
-                    let length = this.path.len();
-                    this.path.push_str(&format!("[{}]", items.len()));
-                    items.push(this.untyped(whole)?);
-                    this.path.truncate(length);
-                }
-                Ok(Value::Array(items))
-            }),
-            Token::String => Ok(Value::String(self.cursor.string().into_owned())),
-            Token::Number => {
-                let raw = self.cursor.raw();
-                Ok(scalar::number(raw, whole).unwrap_or_else(|| {
-                    let text = String::from_utf8_lossy(raw);
-                    self.wrong(&format!("number {text}"), "float64");
-                    Value::Null
-                }))
-            }
-            Token::Bool => Ok(Value::Bool(self.cursor.raw().starts_with(b"t"))),
-            Token::Null => {
-                self.cursor.skip();
-                Ok(Value::Null)
-            }
-        }
-    }
-
     fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, String>) -> Result<T, String> {
         if self.depth >= MAX_DEPTH {
             return Err("exceeded max depth".to_owned());
@@ -399,19 +328,6 @@ fn embedding<'t>(structure: Struct<'t>, name: &str, names: &mut Vec<&'t str>) {
             return;
         }
     }
-}
-
-/// The type of a JSON schema inside a CustomResourceDefinition.
-fn schema_type() -> Option<Type<'static>> {
-    let found = BUILTIN.find("apiextensions.k8s.io", "v1", "CustomResourceDefinition")?;
-    let mut ty = found;
-    for name in ["spec", "versions", "schema", "openAPIV3Schema"] {
-        if let Shape::List { item, .. } = ty.shape() {
-            ty = item;
-        }
-        ty = ty.as_struct()?.field(name)?.ty();
-    }
-    Some(ty)
 }
 
 /// What Go has where nothing was said, for an item of a list or map.

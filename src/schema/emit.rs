@@ -153,9 +153,8 @@ fn is_other_type(string: &str) -> bool {
     if string.is_empty() {
         return true;
     }
-    let words = [
-        "y", "n", "yes", "no", "on", "off", "true", "false", "null", "~", ".nan", ".inf", "-.inf", "+.inf", "<<", "=",
-    ];
+    let words =
+        ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "~", ".nan", ".inf", "-.inf", "+.inf", "<<", "="];
     if words.contains(&string.to_lowercase().as_str()) {
         return true;
     }
@@ -163,7 +162,9 @@ fn is_other_type(string: &str) -> bool {
     let bare = digits.replace('_', "");
     let number = bare.starts_with(|c: char| c.is_ascii_digit() || c == '.')
         && (bare.parse::<f64>().is_ok()
-            || bare.strip_prefix("0x").is_some_and(|hex| !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit()))
+            || bare
+                .strip_prefix("0x")
+                .is_some_and(|hex| !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit()))
             || bare.strip_prefix("0o").is_some_and(|octal| octal.bytes().all(|b| (b'0'..=b'7').contains(&b)))
             || bare.strip_prefix("0b").is_some_and(|binary| binary.bytes().all(|b| b == b'0' || b == b'1')));
     number || is_time(string) || is_sexagesimal(digits)

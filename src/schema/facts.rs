@@ -1,7 +1,7 @@
 //! Reads `facts.txt` (its head says what a line means) into a schema table. Part of the build
 //! script alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::builder::{Name, NewField, PackageId, StructId, TableBuilder, Topology, TypeId};
 use super::format::{Any, Scalar, field_flag};
@@ -47,6 +47,40 @@ pub fn compile(text: &str) -> Result<Vec<u8>, String> {
         builder.kind(if *group == "-" { "" } else { group }, version, kind, ty);
     }
     builder.finish().map_err(|error| error.to_string())
+}
+
+/// The OpenAPI names of all types of the facts, and of those that have a form of their own.
+pub fn models(text: &str) -> BTreeSet<String> {
+    let mut prefixes = BTreeMap::new();
+    let mut models: BTreeSet<String> = [
+        "api.resource.Quantity",
+        "apis.meta.v1.Duration",
+        "apis.meta.v1.FieldsV1",
+        "apis.meta.v1.MicroTime",
+        "apis.meta.v1.Time",
+        "runtime.RawExtension",
+        "util.intstr.IntOrString",
+    ]
+    .into_iter()
+    .map(|name| format!("io.k8s.apimachinery.pkg.{name}"))
+    .collect();
+    for line in text.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words.as_slice() {
+            ["package", short, _, model] => {
+                prefixes.insert(*short, *model);
+            }
+            ["struct", name, ..] => {
+                if let Some((package, name)) = name.rsplit_once('.')
+                    && let Some(prefix) = prefixes.get(package)
+                {
+                    models.insert(format!("{prefix}.{name}"));
+                }
+            }
+            _ => {}
+        }
+    }
+    models
 }
 
 fn read<'a>(text: &'a str, builder: &mut TableBuilder) -> Result<Facts<'a>, String> {
@@ -146,7 +180,7 @@ fn field(facts: &Facts<'_>, line: &str, builder: &mut TableBuilder) -> Result<Ne
 
 fn resolve(facts: &Facts<'_>, ty: &str, wanted: &Override, builder: &mut TableBuilder) -> Result<TypeId, String> {
     let inner = Override::default();
-    let topology = wanted.topology.clone().unwrap_or(Topology::Atomic);
+    let topology = wanted.topology.clone().unwrap_or(Topology::Unsaid);
     if let Some(item) = ty.strip_prefix("[]") {
         let item = resolve(facts, item, &inner, builder)?;
         return Ok(builder.list(item, &topology, false, Name::default()));

@@ -155,9 +155,13 @@ impl Errors {
         self.0.extend(other.0);
     }
 
-    /// Adds a mistake whose message is complete but for the path.
+    /// Adds a mistake whose message is complete but for the path. One that is there already is not
+    /// added again (as long as there are few, so that hostile objects cost no more than they should).
     pub fn push(&mut self, reason: Reason, field: &Path, message: impl Into<String>) {
-        self.0.push(FieldError { reason, field: field.clone(), message: message.into() });
+        let error = FieldError { reason, field: field.clone(), message: message.into() };
+        if self.0.len() > 200 || !self.0.contains(&error) {
+            self.0.push(error);
+        }
     }
 
     /// `Required value`, with `detail` behind it where there is one.

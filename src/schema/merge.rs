@@ -16,3 +16,6 @@ pub mod scale;
 pub mod strategic;
 pub mod typed;
 pub mod update;
+
+#[cfg(test)]
+mod properties;

@@ -62,8 +62,12 @@ pub fn validate(object: &Value, rules: MetaRules, errors: &mut Errors) {
 pub fn validate_update(object: &Value, old: &Value, rules: MetaRules, errors: &mut Errors) {
     let path = Path::new("metadata");
     if old.is_deleting() {
-        let extra: Vec<String> =
-            object.finalizers().iter().filter(|name| !old.finalizers().contains(name)).map(|name| quote(name)).collect();
+        let extra: Vec<String> = object
+            .finalizers()
+            .iter()
+            .filter(|name| !old.finalizers().contains(name))
+            .map(|name| quote(name))
+            .collect();
         if !extra.is_empty() {
             errors.forbidden(
                 &path.child("finalizers"),
@@ -244,7 +248,9 @@ pub fn template(metadata: &Value, path: &Path, errors: &mut Errors) {
         "managedFields",
     ] {
         let value = &metadata[field];
-        let given = !value.is_null() && !(value.is_string() && text(value).is_empty()) && !(value.is_number() && number(value) == 0);
+        let given = !value.is_null()
+            && !(value.is_string() && text(value).is_empty())
+            && !(value.is_number() && number(value) == 0);
         if given {
             errors.forbidden(&path.child(field), "cannot be set");
         }

@@ -223,7 +223,7 @@ def _():
 @steps("bodies that are not what they should be: 4xx with a Status")
 def _():
     good = json.dumps(configmap("almost"))
-    for body, statuses in ((good + "trailing", (400,)), (good[:-3], (400,)), ("", (400,)), ("[]", (400,)), ("null", (400,)), ('"text"', (400,)), ("{}", (400,)),
+    for body, statuses in ((good + "trailing", (400,)), (good[:-3], (400,)), ("", (400,)), ("[]", (400,)), ("null", (400, 422)), ('"text"', (400,)), ("{}", (400, 422)),
                            (good.replace('"ConfigMap"', '"Secret"'), (400,)), (good.replace('"v1"', '"apps/v1"'), (400,)),
                            ("[" * 100000, (400,)), ('{"a":' * 20000, (400,)), (good.replace('"almost"', "7"), (400,)), (good.replace('"almost"', "null"), (422,)),
                            (good.replace('"almost"', '"\\ud800"'), (400, 422))):

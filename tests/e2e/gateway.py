@@ -18,7 +18,7 @@ import time
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "testbed"))
-from testbed import HOST, ROOT, Failed, K2d, Steps, check, keep_log, on_host, run, until
+from testbed import HOST, ROOT, Failed, K2d, Steps, check, keep_log, on_host, run, tools, until
 
 MANIFESTS = os.path.join(ROOT, "examples", "gateway")
 USER = ("-u", "operator", "-P", "night-shift-3")
@@ -202,6 +202,16 @@ def _():
     check('"temperature"' in k2d.kubectl("-n", "plant", "logs", "deployment/collector", "-c", "reader", "--tail=2"), "no log of the reader")
     status, output = k2d.kubectl("-n", "plant", "exec", "deployment/mqtt", "--", "sh", "-c", "cat /proc/1/comm; exit 7", ok=False)
     check(output.startswith("mosquitto") and "exit code 7" in output and status == 7, status, output)
+
+
+@steps("an older kubectl (1.30, over SPDY) works as well")
+def _():
+    old = (os.path.join(tools("30"), "kubectl"), "--kubeconfig", k2d.kubeconfig, "-n", "plant")
+    output = run(*old, "get", "pods,deployments,services")[1]
+    check(output.count("Running") == 5 and "31883" in output, output)
+    check(run(*old, "exec", "deployment/mqtt", "--", "cat", "/proc/1/comm")[1].strip() == "mosquitto", "exec")
+    check("unchanged" in run(*old, "apply", "-f", os.path.join(MANIFESTS, "mqtt.yaml"))[1], "apply")
+    check("successfully rolled out" in run(*old, "rollout", "status", "deployment/mqtt", "--timeout=20s")[1], "rollout status")
 
 
 @steps("a retained message is kept by the broker")

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Builds the packages and looks at them: lintian's errors, what is configuration, that both hold the same files.
 . "$(dirname "$0")/../testbed/lib.sh"
+. "$(dirname "$0")/../testbed/rust.sh"
 . "$(dirname "$0")/../testbed/verdicts.sh"
 cd "$ROOT" || exit 1
 need lintian=lintian dh=debhelper dpkg-buildpackage=dpkg-dev rpmbuild=rpm rpm2cpio=rpm cpio=cpio
 export PATH="$HOME/.cargo/bin:$PATH"
+bring_rust
 newest() { find "$ROOT/target" -maxdepth 4 -name "$1" ! -name '*dbgsym*' -printf '%T@ %p\n' 2>/dev/null | sort -n | tail -n 1 | cut -d' ' -f2-; }
 
 try "make deb" make --no-print-directory deb

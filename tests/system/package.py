@@ -16,7 +16,7 @@ import time
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "testbed"))
-from testbed import HERE, ROOT, Steps, check, on_host, run, until
+from testbed import HERE, ROOT, Steps, check, on_host, run, tools, until
 
 GUEST = os.path.join(HERE, "guest.sh")
 steps = Steps()
@@ -34,7 +34,7 @@ def of_guest(path):
 
 
 def kubectl(*words, ok=True, timeout=60, text=None):
-    status, output = run(os.path.join(tools, "kubectl"), "--kubeconfig", of_guest("/var/lib/k2d/admin.kubeconfig"), "--server", "https://127.0.0.1:6443",
+    status, output = run(os.path.join(clients, "kubectl"), "--kubeconfig", of_guest("/var/lib/k2d/admin.kubeconfig"), "--server", "https://127.0.0.1:6443",
                          *words, ok=ok, timeout=timeout, text=text)
     return output if ok else (status, output)
 
@@ -234,7 +234,7 @@ if __name__ == "__main__":
     deb = options.deb or (built[-1] if built else None)
     if not deb:
         sys.exit("no .deb below target/: run make deb first, or name one with --deb")
-    tools = run(os.path.join(HERE, "clients.sh"), "37", timeout=600)[1].strip().splitlines()[-1]
+    clients = tools("37")
     host = on_host("k2d-system", keep=options.keep)
     try:
         steps.play(options.until)

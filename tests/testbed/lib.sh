@@ -35,16 +35,29 @@ need() {
     local missing=() pair
     for pair in "$@"; do have "${pair%%=*}" || missing+=("${pair#*=}"); done
     [ ${#missing[@]} -gt 0 ] || return 0
+    mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
     say "installing ${missing[*]}"
     if have apt-get; then
         apt_update
-        apt-get install -y -qq --no-install-recommends "${missing[@]}"
+        without_services apt-get install -y -qq --no-install-recommends "${missing[@]}"
     elif have dnf; then
         # shellcheck disable=SC2046
         dnf install -y -q $(fedora_names "${missing[@]}")
     else
         fail "neither apt-get nor dnf is here" "install by hand: ${missing[*]}"
     fi >"$(log_of install)" 2>&1 </dev/null || fail "could not install ${missing[*]}" "what was said is in $(log_of install)"
+}
+
+# Where no systemd runs, packages would start their services by init scripts that nobody ends again (and Docker's needs
+# minutes where the limit of open files is high): apt is told not to, for as long as the command runs.
+without_services() {
+    local policy=/usr/sbin/policy-rc.d status=0
+    if systemd_runs || [ -e $policy ]; then "$@"; return; fi
+    printf '#!/bin/sh\nexit 101\n' >$policy
+    chmod 755 $policy
+    "$@" || status=$?
+    rm -f $policy
+    return $status
 }
 
 fedora_names() {

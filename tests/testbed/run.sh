@@ -2,6 +2,7 @@
 # `make run`: from a fresh machine to the gateway application in containers, seen from both sides.
 # Brings what is missing, builds, starts k2d, applies examples/gateway. What is there already stays as it is.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/rust.sh"
 
 if [ "$(id -u)" != 0 ]; then
     have sudo || fail "this needs root, and there is no sudo" "run it as root: su -c 'make run'"
@@ -12,34 +13,6 @@ DATA=/var/lib/k2d
 here=$ROOT/tests/testbed
 BIN=$ROOT/target/release/k2d
 mkdir -p "$RUN"
-
-# === Rust: 1.95 or newer, from where it already is, from the distribution, or by rustup ===
-builder=${SUDO_USER:-root}
-as_builder() {
-    if [ "$builder" = root ]; then PATH="$HOME/.cargo/bin:$PATH" "$@"
-    else sudo -u "$builder" -H env PATH="$(getent passwd "$builder" | cut -d: -f6)/.cargo/bin:$PATH" "$@"; fi
-}
-new_enough() { # VERSION: 1.95 or newer?
-    [ -n "$1" ] && [ "$(printf '1.95\n%s\n' "$1" | sort -V | head -n 1)" = 1.95 ]
-}
-rust_ready() { new_enough "$(as_builder rustc --version 2>/dev/null | cut -d' ' -f2)" && as_builder cargo --version >/dev/null 2>&1; }
-bring_rust() {
-    local offered=
-    if rust_ready; then return 0; fi
-    if have apt-cache; then apt_update; offered=$(apt-cache policy rustc | sed -n 's/.*Candidate: \([0-9.]*\).*/\1/p')
-    elif have dnf; then offered=$(dnf info -q rust 2>/dev/null | sed -n 's/^Version *: //p' | sort -V | tail -n 1); fi
-    if new_enough "$offered"; then need rustc=rustc cargo=cargo; fi
-    if rust_ready; then return 0; fi
-    if as_builder sh -c 'command -v rustup' >/dev/null 2>&1; then
-        say "bringing Rust $(as_builder rustup --version 2>/dev/null | cut -d' ' -f2) up to date"
-        as_builder rustup toolchain install stable --profile minimal && as_builder rustup default stable
-    else
-        need curl=curl update-ca-certificates=ca-certificates
-        say "installing Rust by rustup for user $builder"
-        as_builder sh -c 'curl --proto "=https" --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y -q --profile minimal' >"$(log_of rustup)" 2>&1 || true
-    fi
-    rust_ready || fail "Rust 1.95 or newer is not to be had by this script" "install it as https://rustup.rs says, then run this again"
-}
 
 # === the engine ===
 docker_answers() { docker -H unix:///var/run/docker.sock version >/dev/null 2>&1; }
@@ -102,7 +75,7 @@ start_k2d() {
 }
 
 need cc=gcc nft=nftables ip=iproute2 make=make
-if ! rust_ready; then bring_rust; fi
+bring_rust
 bring_engine
 bring_kubectl
 say "building k2d"

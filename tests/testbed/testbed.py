@@ -91,6 +91,11 @@ def on_host(name, engines=("docker",), images=True, keep=False):
     sys.exit(status)
 
 
+def tools(release):
+    """The folder with kubectl of a release (37 or 30) and helm; fetched when it is not there yet."""
+    return run(os.path.join(HERE, "clients.sh"), release, timeout=600)[1].strip().splitlines()[-1]
+
+
 class Host:
     """The test host this script runs on."""
 
@@ -127,7 +132,7 @@ class K2d:
         self.flags, self.data, self.log, self.listen, self.env = flags, data, log, listen, env or {}
         self.port = int(listen.rsplit(":", 1)[1])
         self.kubeconfig = os.path.join(self.data, "admin.kubeconfig")
-        self.tools = run(os.path.join(HERE, "clients.sh"), "37", timeout=600)[1].strip().splitlines()[-1]
+        self.tools = tools("37")
         self.process = None
         self.secrets = None
 

@@ -1,5 +1,6 @@
 //! The four kinds of patch: JSON patch, merge patch, strategic merge patch and server-side apply.
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::super::Context;
@@ -27,6 +28,7 @@ pub enum Patch {
 pub struct Parsed {
     kind: Patch,
     document: Value,
+    text: Bytes,
     warnings: Vec<String>,
 }
 
@@ -55,7 +57,7 @@ impl Patch {
     ///
     /// # Errors
     /// 400 where it is none.
-    pub fn parse(self, cx: &Context<'_>, bytes: &[u8], validation: Validation) -> Result<Parsed, Status> {
+    pub fn parse(self, cx: &Context<'_>, bytes: &Bytes, validation: Validation) -> Result<Parsed, Status> {
         let mut warnings = Vec::new();
         let document = if self == Self::Apply {
             let document = decode::yaml(bytes, validation, &mut warnings)?;
@@ -64,7 +66,7 @@ impl Patch {
         } else {
             decode::untyped(bytes, self == Self::Json, validation, &mut warnings)?
         };
-        Ok(Parsed { kind: self, document, warnings })
+        Ok(Parsed { kind: self, document, text: bytes.clone(), warnings })
     }
 }
 
@@ -124,7 +126,7 @@ impl Parsed {
         warnings.extend(self.warnings.iter().cloned());
         if self.is_apply() {
             let object = fields::applied(&cx.kind, part, old, &self.document, write, options.force)?;
-            return Ok(Changed { object, managed: true });
+            return Ok(Changed { object, managed: true, uid: None });
         }
         let mut object = old.cloned().unwrap_or_default();
         match self.kind {
@@ -135,8 +137,8 @@ impl Parsed {
             },
             _ => merge_patch::apply(&mut object, self.document.clone())?,
         }
-        let object = decode::patched(&cx.kind, &object, options.validation, warnings)?;
+        let object = decode::patched(&cx.kind, &object, &self.text, options.validation, warnings)?;
         check_name(cx, &object)?;
-        Ok(Changed { object, managed: false })
+        Ok(Changed::new(object))
     }
 }

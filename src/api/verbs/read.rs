@@ -7,16 +7,15 @@ use hyper::Response;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use super::super::Context;
 use super::super::body::{self, Body, BoxError};
 use super::super::negotiate::{Encoding, Form, Shape};
 use super::super::show::{Include, Show, write_value};
-use super::super::Context;
+use crate::registry::Target;
 use crate::registry::filter::Filter;
 use crate::registry::list::{Continue, ListOptions, Lister, parse_version};
 use crate::registry::watch::{Event, Watcher};
-use crate::registry::Target;
 use crate::schema::field::{Errors, Path};
-use crate::schema::protobuf;
 use crate::schema::status::Status;
 use crate::store::EventKind;
 
@@ -216,7 +215,6 @@ pub async fn watch(cx: &Context<'_>) -> Result<Response<Body>, Status> {
     let seconds = query.text("timeoutSeconds").parse().ok().filter(|s| *s > 0).unwrap_or(WATCH_SECONDS);
     let media = match cx.form.encoding {
         Encoding::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
-        _ if cx.form.stream => "application/json;stream=watch",
         _ => "application/json",
     };
     // Without a version (or with 0) a watch begins with what is there.
@@ -391,8 +389,8 @@ impl Stream {
         if self.show.form().encoding == Encoding::Protobuf {
             let mut bytes = Vec::new();
             object(&self.show, first, &mut bytes);
-            let value = serde_json::from_slice(&bytes).unwrap_or_default();
-            protobuf::watch_frame(kind, &value, out);
+            let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+            out.extend_from_slice(&proto::frame(kind, &value));
             return;
         }
         out.extend_from_slice(b"{\"type\":\"");
@@ -434,4 +432,3 @@ impl Context<'_> {
         Target::new(&self.kind, namespace, &self.info.name)
     }
 }
-

@@ -9,7 +9,7 @@ use super::super::decode;
 use super::super::{Context, body};
 use super::patch::Patch;
 use super::write::{Options, check_name};
-use crate::registry::{Changed, Part};
+use crate::registry::{Changed, Part, fields};
 use crate::schema::field::{Errors, Path};
 use crate::schema::merge::{json_patch, merge_patch};
 use crate::schema::object::Object;
@@ -58,11 +58,8 @@ pub async fn get(cx: &Context<'_>) -> Result<Response<Body>, Status> {
 /// 422 for a negative number, 409 for a version that is not the current one.
 pub async fn write(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Status> {
     let mut warnings = Vec::new();
-    let patch = if cx.info.verb == "patch" {
-        Some(Patch::read(cx, &decode::media_type(&cx.headers), &bytes)?)
-    } else {
-        None
-    };
+    let patch =
+        if cx.info.verb == "patch" { Some(Patch::read(cx, &decode::media_type(&cx.headers), &bytes)?) } else { None };
     let options = match patch {
         Some(patch) => Options::read(cx, "PatchOptions", Some(patch.is_apply()))?,
         None => Options::read(cx, "UpdateOptions", None)?,
@@ -76,26 +73,27 @@ pub async fn write(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Sta
         Some(patch) => Some(decode::untyped(&bytes, patch == Patch::Json, options.validation, &mut warnings)?),
         None => None,
     };
-    if let Some(scale) = &whole {
-        check_name(cx, scale)?;
-    }
     let write = cx.write_options(options.dry_run);
     let mut change = |old: &Value| {
-        let scale = match (&whole, patch, &document) {
-            (Some(scale), _, _) => scale.clone(),
-            (None, Some(Patch::Json), Some(document)) => {
-                let mut scale = scale_of(old);
-                json_patch::apply(&mut scale, document.clone())?;
-                scale
+        let mut before = scale_of(old);
+        if let Some(list) = fields::of_scale(&cx.kind, old)? {
+            before.metadata_mut().insert("managedFields".into(), list);
+        }
+        let mut scale = before.clone();
+        match (&whole, patch, &document) {
+            (Some(whole), _, _) => scale = whole.clone(),
+            (None, Some(Patch::Apply), Some(document)) => {
+                scale = fields::apply_scale(&before, document, &write, options.force)?;
             }
-            (None, _, Some(document)) => {
-                let mut scale = scale_of(old);
-                merge_patch::apply(&mut scale, document.clone())?;
-                scale
-            }
-            _ => scale_of(old),
-        };
-        let scale = decode::scale_value(&scale)?;
+            (None, Some(Patch::Json), Some(document)) => json_patch::apply(&mut scale, document.clone())?,
+            (None, _, Some(document)) => merge_patch::apply(&mut scale, document.clone())?,
+            (None, _, None) => {}
+        }
+        let mut scale = decode::scale_value(&scale)?;
+        check_name(cx, &scale)?;
+        if patch != Some(Patch::Apply) {
+            fields::update_scale(&before, &mut scale, &write);
+        }
         let replicas = scale.int("/spec/replicas").unwrap_or(0);
         if replicas < 0 {
             let mut errors = Errors::new();
@@ -105,12 +103,13 @@ pub async fn write(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Sta
         }
         let mut object = old.clone();
         object.section_mut("spec").insert("replicas".into(), replicas.into());
-        for key in ["resourceVersion", "uid"] {
-            if let Some(said) = scale.pointer("/metadata").and_then(|meta| meta.get(key)) {
-                object.metadata_mut().insert(key.into(), said.clone());
-            }
-        }
-        Ok(Changed { object, managed: false })
+        fields::from_scale(&cx.kind, &mut object, &scale)?;
+        match scale.pointer("/metadata/resourceVersion") {
+            Some(said) => object.metadata_mut().insert("resourceVersion".into(), said.clone()),
+            None => object.metadata_mut().remove("resourceVersion"),
+        };
+        let uid = Some(scale.uid().to_owned()).filter(|uid| !uid.is_empty());
+        Ok(Changed { object, managed: true, uid })
     };
     let written = cx.api.registry().update(&cx.target(), Part::Sub("scale"), &mut change, &write).await?;
     warnings.extend(written.warnings);

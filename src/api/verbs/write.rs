@@ -8,7 +8,7 @@ use super::super::body::Body;
 use super::super::decode::{self, Validation};
 use super::super::{Context, body, warn};
 use super::patch::{self, Patch};
-use super::{delete, scale};
+use super::{delete, pod, scale, token};
 use crate::registry::{Change, Changed, Part, Target, WriteOptions, Written};
 use crate::schema::field::{Errors, Path};
 use crate::schema::object::Object;
@@ -25,7 +25,11 @@ pub async fn dispatch(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, 
     let sub = cx.info.subresource.as_str();
     match (cx.info.verb.as_str(), sub) {
         ("update" | "patch", "scale") => scale::write(cx, bytes).await,
+        ("create", "") if cx.kind.plural == "bindings" && cx.kind.group.is_empty() => pod::bind(cx, bytes).await,
         ("create", "") => create(cx, bytes).await,
+        ("create", "binding") => pod::bind(cx, bytes).await,
+        ("create", "eviction") => pod::evict(cx, bytes).await,
+        ("create", "token") => token::create(cx, bytes).await,
         ("update", _) => update(cx, bytes, part(cx)?).await,
         ("patch", _) => patch_object(cx, bytes, part(cx)?).await,
         ("delete", "") => delete::one(cx, bytes).await,
@@ -119,12 +123,7 @@ async fn create(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Status
 }
 
 /// An answer with the warnings of reading before those of writing.
-fn respond(
-    cx: &Context<'_>,
-    code: u16,
-    written: Written,
-    mut warnings: Vec<String>,
-) -> Result<Response<Body>, Status> {
+fn respond(cx: &Context<'_>, code: u16, written: Written, mut warnings: Vec<String>) -> Result<Response<Body>, Status> {
     warnings.extend(written.warnings);
     cx.answer(code, &written.object, &warnings)
 }
@@ -163,7 +162,8 @@ async fn update(cx: &Context<'_>, bytes: Bytes, part: Part) -> Result<Response<B
     let target = cx.target();
     let write = cx.write_options(options.dry_run);
     let outcome = {
-        let mut change = |_: &Value| Ok(Changed { object: object.clone(), managed: false });
+        let uid = Some(object.uid().to_owned()).filter(|uid| !uid.is_empty());
+        let mut change = |_: &Value| Ok(Changed { object: object.clone(), managed: false, uid: uid.clone() });
         cx.api.registry().update(&target, part, &mut change, &write).await
     };
     let creates = part == Part::Main && cx.kind.strategy.allows_create_on_update();
@@ -180,9 +180,13 @@ async fn patch_object(cx: &Context<'_>, bytes: Bytes, part: Part) -> Result<Resp
     let media = decode::media_type(&cx.headers);
     let patch = Patch::read(cx, &media, &bytes)?;
     let options = Options::read(cx, "PatchOptions", Some(patch.is_apply()))?;
-    let patch = patch.parse(cx, &bytes, options.validation)?;
     let write = cx.write_options(options.dry_run);
     let target = cx.target();
+    if !patch.is_apply() {
+        // That it is not there is told before what is wrong with the patch.
+        cx.api.registry().get(&target).await?;
+    }
+    let patch = patch.parse(cx, &bytes, options.validation)?;
     let mut warnings = Vec::new();
     let outcome = {
         let mut change = |old: &Value| {

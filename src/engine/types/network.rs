@@ -19,6 +19,8 @@ pub struct NetworkSpec {
     pub mtu: Option<u32>,
     /// No way out of it.
     pub internal: bool,
+    /// Podman answers DNS on the gateway's address, port 53. Docker has its own inside each container, always.
+    pub engine_dns: bool,
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// Driver options, passed on as they are.

@@ -397,9 +397,9 @@ pub struct ExecState {
 pub struct LogOptions {
     /// Stays and tells what comes.
     pub follow: bool,
-    /// Not what is older.
+    /// Not what is older; Podman 4 drops what is less than a second.
     pub since: Option<jiff::Timestamp>,
-    /// Not what is newer.
+    /// Not what is newer; Podman 4 drops what is less than a second.
     pub until: Option<jiff::Timestamp>,
     /// Only the last lines, so many of them.
     pub tail: Option<u64>,

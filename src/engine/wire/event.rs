@@ -102,7 +102,11 @@ impl EventBody {
                 })
             }
             "image" => Some(Event::Image { action: object_action(self.action), id: self.actor.id }),
-            "volume" => Some(Event::Volume { action: object_action(self.action), name: self.actor.id }),
+            "volume" => {
+                // Podman names a volume among the facts only.
+                let name = if self.actor.id.is_empty() { attributes.remove("name") } else { Some(self.actor.id) };
+                Some(Event::Volume { action: object_action(self.action), name: name.unwrap_or_default() })
+            }
             "network" => {
                 let mut take = |key: &str| attributes.remove(key);
                 let (name, container) = (take("name").unwrap_or_default(), take("container"));
@@ -166,6 +170,10 @@ mod tests {
         assert_eq!(read(r#"{"Type":"daemon","Action":"reload"}"#), None);
         assert_eq!(
             read(r#"{"Type":"volume","Action":"destroy","Actor":{"ID":"v"}}"#),
+            Some(Event::Volume { action: ObjectAction::Remove, name: "v".into() })
+        );
+        assert_eq!(
+            read(r#"{"Type":"volume","Action":"remove","Actor":{"ID":"","Attributes":{"name":"v"}}}"#),
             Some(Event::Volume { action: ObjectAction::Remove, name: "v".into() })
         );
     }

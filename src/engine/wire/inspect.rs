@@ -216,14 +216,22 @@ impl InspectBody {
 impl StateBody {
     fn into_state(self) -> StateDetail {
         let state = ContainerState::parse(&self.status);
+        // A container that was never stopped is told with the start of Unix time by some versions.
+        let finished_at = time(&self.finished_at).filter(|time| time.as_second() > 0);
+        let mut started_at = time(&self.started_at);
+        // Docker writes down a start a little late: after the end, for a program that ends at once.
+        if !matches!(state, ContainerState::Running | ContainerState::Paused | ContainerState::Created)
+            && let (Some(started), Some(finished)) = (started_at, finished_at)
+        {
+            started_at = Some(started.min(finished));
+        }
         StateDetail {
             pid: self.pid,
             exit_code: self.exit_code,
             oom_killed: self.oom_killed,
             error: self.error,
-            started_at: time(&self.started_at),
-            // A container that was never stopped is told with the start of Unix time by some versions.
-            finished_at: time(&self.finished_at).filter(|time| time.as_second() > 0),
+            started_at,
+            finished_at,
             health: match self.health.status.as_str() {
                 "starting" => Some(Health::Starting),
                 "healthy" => Some(Health::Healthy),
@@ -384,5 +392,18 @@ mod tests {
         assert_eq!(detail.host.ports.len(), 1);
         assert_eq!(detail.host.ulimits[0].name, "nofile");
         assert_eq!(detail.ports, [PortMapping { container_port: 80, ..PortMapping::default() }]);
+    }
+
+    #[test]
+    fn nothing_starts_after_its_end() {
+        let read = |status: &str| {
+            let text = format!(
+                r#"{{"Id":"a","State":{{"Status":"{status}","StartedAt":"2026-01-01T00:00:02Z","FinishedAt":"2026-01-01T00:00:01Z"}}}}"#
+            );
+            let state = serde_json::from_str::<InspectBody>(&text).unwrap().into_detail().state;
+            state.started_at > state.finished_at
+        };
+        assert!(!read("exited"), "the run that ended");
+        assert!(read("running"), "a new run after one that ended");
     }
 }

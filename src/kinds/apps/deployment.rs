@@ -25,8 +25,7 @@ const FILLS: Fills = &[
     ),
     ("spec.strategy", &[("type", Fill::Text("RollingUpdate"))]),
 ];
-const NUMBERS: &[Rule] =
-    &[At("minReadySeconds", &[NotNegative]), At("revisionHistoryLimit", &[Given(&[NotNegative])])];
+const NUMBERS: &[Rule] = &[At("minReadySeconds", &[NotNegative]), At("revisionHistoryLimit", &[Given(&[NotNegative])])];
 const COUNTS: &[Rule] = &[
     At("observedGeneration", &[NotNegative]),
     At("replicas", &[NotNegative]),
@@ -71,13 +70,7 @@ impl Strategy for Deployment {
                 }
                 fill(
                     rolling,
-                    &[(
-                        "",
-                        &[
-                            ("maxUnavailable", Fill::TextPointer("25%")),
-                            ("maxSurge", Fill::TextPointer("25%")),
-                        ],
-                    )],
+                    &[("", &[("maxUnavailable", Fill::TextPointer("25%")), ("maxSurge", Fill::TextPointer("25%"))])],
                 );
             }
         });
@@ -162,7 +155,10 @@ fn strategy(strategy: &Value, path: &Path, errors: &mut Errors) {
             let (unavailable, surge) = (&rolling["maxUnavailable"], &rolling["maxSurge"]);
             intstr::count(unavailable, &at.child("maxUnavailable"), errors);
             intstr::count(surge, &at.child("maxSurge"), errors);
-            if intstr::amount(unavailable) == 0 && intstr::amount(surge) == 0 && is_count(unavailable) && is_count(surge)
+            if intstr::amount(unavailable) == 0
+                && intstr::amount(surge) == 0
+                && is_count(unavailable)
+                && is_count(surge)
             {
                 errors.invalid(&at.child("maxUnavailable"), unavailable, "may not be 0 when `maxSurge` is 0");
             }

@@ -87,6 +87,10 @@ impl Strategy for Claim {
         }
     }
 
+    fn returns_deleted(&self) -> bool {
+        true
+    }
+
     fn warnings(&self, object: &Value, _old: Option<&Value>) -> Vec<String> {
         let mut out = Vec::new();
         if object.annotation(BETA_CLASS).is_some() {

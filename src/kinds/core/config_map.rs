@@ -12,8 +12,7 @@ use crate::schema::rules::{entries, formatted, text};
 /// Most bytes of all values of a ConfigMap or a Secret together.
 pub const SIZE_MAX: usize = 1024 * 1024;
 
-const COLUMNS: &[Row] =
-    &[NAME, text_column("Data", About::Field("api.core.v1.ConfigMap", "data")), AGE];
+const COLUMNS: &[Row] = &[NAME, text_column("Data", About::Field("api.core.v1.ConfigMap", "data")), AGE];
 
 /// The kind.
 #[must_use]

@@ -11,8 +11,7 @@ use crate::schema::names;
 use crate::schema::object::Object;
 use crate::schema::rules::{formatted, items, text};
 
-const FINALIZE: Subresource =
-    Subresource { name: "finalize", verbs: &["update"], group: "", version: "", kind: "" };
+const FINALIZE: Subresource = Subresource { name: "finalize", verbs: &["update"], group: "", version: "", kind: "" };
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 const COLUMNS: &[Row] = &[NAME, text_column("Status", About::Text("The status of the namespace")), AGE];
 

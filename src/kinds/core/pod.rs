@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::kinds::parts::{pod_defaults, warnings};
-use crate::kinds::{Column, Kind, STATUS, SelectorWords, Strategy, Subresource, field_text, keep_all_but_status, spec_changed};
+use crate::kinds::{
+    Column, Kind, STATUS, SelectorWords, Strategy, Subresource, field_text, keep_all_but_status, spec_changed,
+};
 use crate::schema::field::{Errors, Path};
 use crate::schema::object::Object;
 use crate::schema::rules::{items, text};
@@ -70,6 +72,9 @@ impl Strategy for Pod {
 
     fn prepare_create(&self, object: &mut Value) {
         app_armor(object);
+        if object.int("/spec/terminationGracePeriodSeconds").is_some_and(|seconds| seconds < 0) {
+            object["spec"]["terminationGracePeriodSeconds"] = 1.into();
+        }
         object["status"] = json!({"phase": "Pending", "qosClass": quality::class(object)});
         if !items(&object["spec"]["schedulingGates"]).is_empty() {
             let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();

@@ -54,7 +54,7 @@ impl Strategy for Secret {
             errors.too_long(&path, SIZE_MAX);
         }
         let given = |key: &str| data.get(key).is_some();
-        let mut require = |key: &str, errors: &mut Errors| {
+        let require = |key: &str, errors: &mut Errors| {
             if !given(key) {
                 errors.required(&path.key(key), "");
             }
@@ -159,7 +159,8 @@ fn pem_fault(bytes: &[u8], kinds: &[&str], what: &str) -> Option<String> {
     if found.iter().any(|kind| kinds.contains(kind)) {
         return None;
     }
-    let wanted = if what == "key" { "PEM block with type ending in \"PRIVATE KEY\"" } else { "\"CERTIFICATE\" PEM block" };
+    let wanted =
+        if what == "key" { "PEM block with type ending in \"PRIVATE KEY\"" } else { "\"CERTIFICATE\" PEM block" };
     let skipped = found.join(" ");
     Some(format!(
         "tls: failed to find {wanted} in {what} input after skipping PEM blocks of the following types: [{skipped}]"

@@ -82,6 +82,9 @@ impl Strategy for Service {
             if reaches_out || kind == "ClusterIP" {
                 TextPointer("Cluster").apply(spec, "internalTrafficPolicy");
             }
+            if kind == "ExternalName" {
+                spec.remove("internalTrafficPolicy");
+            }
             if kind == "LoadBalancer" && spec.get("allocateLoadBalancerNodePorts").is_none_or(Value::is_null) {
                 spec.insert("allocateLoadBalancerNodePorts".to_owned(), true.into());
             }
@@ -201,9 +204,7 @@ fn warnings(object: &Value) -> Vec<String> {
     let spec = &object["spec"];
     for key in ["service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode"] {
         if key.ends_with("hints") && object.annotation(key).is_some() {
-            out.push(format!(
-                "annotation {key} is deprecated, please use service.kubernetes.io/topology-mode instead"
-            ));
+            out.push(format!("annotation {key} is deprecated, please use service.kubernetes.io/topology-mode instead"));
         }
     }
     if is_headless(object) && !spec["sessionAffinity"].is_null() && spec["sessionAffinity"] != "None" {
@@ -248,7 +249,8 @@ mod tests {
 
     #[test]
     fn a_load_balancer_without_address_is_pending() {
-        let service = json!({"spec": {"type": "LoadBalancer", "ports": [{"port": 80, "nodePort": 30000, "protocol": "TCP"}]}});
+        let service =
+            json!({"spec": {"type": "LoadBalancer", "ports": [{"port": 80, "nodePort": 30000, "protocol": "TCP"}]}});
         let cells = Service.cells(&service, Timestamp::now());
         assert_eq!(cells.get(3), Some(&json!("<pending>")));
         assert_eq!(cells.get(4), Some(&json!("80:30000/TCP")));

@@ -18,17 +18,13 @@ use crate::schema::rules::{Fills, Rule, check, each_map, entries, fill, formatte
 const FILLS: Fills = &[
     ("", &[("status", crate::schema::rules::Fill::Map)]),
     ("status", &[("phase", Text("Pending"))]),
-    (
-        "spec",
-        &[("persistentVolumeReclaimPolicy", Text("Retain")), ("volumeMode", TextPointer("Filesystem"))],
-    ),
+    ("spec", &[("persistentVolumeReclaimPolicy", Text("Retain")), ("volumeMode", TextPointer("Filesystem"))]),
 ];
 const CLASS: &[Rule] = &[
     At("storageClassName", &[Filled(&[Format(names::dns1123_subdomain)])]),
     At("volumeMode", &[Given(&[OneOf(&["Block", "Filesystem"])])]),
 ];
-const RECLAIM: &[Rule] =
-    &[At("persistentVolumeReclaimPolicy", &[Filled(&[OneOf(&["Delete", "Recycle", "Retain"])])])];
+const RECLAIM: &[Rule] = &[At("persistentVolumeReclaimPolicy", &[Filled(&[OneOf(&["Delete", "Recycle", "Retain"])])])];
 const SPEC: &str = "api.core.v1.PersistentVolumeSpec";
 const VOLUME_STATUS: &str = "api.core.v1.PersistentVolumeStatus";
 const COLUMNS: &[Row] = &[
@@ -62,10 +58,6 @@ impl Strategy for Volume {
         if let Some(spec) = object.get_mut("spec") {
             fill(spec, pod_defaults::PERSISTENT);
         }
-        each_map(object, "spec.claimRef", &mut |reference| {
-            Text("PersistentVolumeClaim").apply(reference, "kind");
-            Text("v1").apply(reference, "apiVersion");
-        });
     }
 
     fn prepare_create(&self, object: &mut Value) {
@@ -157,7 +149,8 @@ impl Strategy for Volume {
                 let key = text(&expression["key"]);
                 if let Some(words) = crate::kinds::parts::warnings::deprecated_label(key) {
                     out.push(format!(
-                        "spec.nodeAffinity.required.nodeSelectorTerms[{term}].matchExpressions[{index}].key: {words}"
+                        "spec.nodeAffinity.required.nodeSelectorTerms[{term}].matchExpressions[{index}].key: {key} is \
+                         {words}"
                     ));
                 }
             }
@@ -208,12 +201,8 @@ pub fn class_annotation(object: &Value) -> String {
 /// Access modes as a table shows them: `RWO,ROX,RWX,RWOP`.
 #[must_use]
 pub fn access_modes(list: &Value) -> String {
-    let short = [
-        ("ReadWriteOnce", "RWO"),
-        ("ReadOnlyMany", "ROX"),
-        ("ReadWriteMany", "RWX"),
-        ("ReadWriteOncePod", "RWOP"),
-    ];
+    let short =
+        [("ReadWriteOnce", "RWO"), ("ReadOnlyMany", "ROX"), ("ReadWriteMany", "RWX"), ("ReadWriteOncePod", "RWOP")];
     let given: Vec<&str> =
         short.iter().filter(|(mode, _)| items(list).iter().any(|one| one == mode)).map(|(_, short)| *short).collect();
     given.join(",")

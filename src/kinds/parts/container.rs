@@ -14,8 +14,7 @@ const IDENTITY: &[Rule] = &[
     At("image", &[Required("")]),
     At("terminationMessagePolicy", &[Required(""), OneOf(&["File", "FallbackToLogsOnError"])]),
 ];
-const PULL_POLICY: &[Rule] =
-    &[At("imagePullPolicy", &[Required(""), OneOf(&["Always", "IfNotPresent", "Never"])])];
+const PULL_POLICY: &[Rule] = &[At("imagePullPolicy", &[Required(""), OneOf(&["Always", "IfNotPresent", "Never"])])];
 const PROTOCOL: &[Rule] = &[At("protocol", &[Required(""), OneOf(&["SCTP", "TCP", "UDP"])])];
 const STOP_SIGNALS: &[&str] = &["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"];
 
@@ -135,11 +134,9 @@ pub fn trimmed_image(container: &Value, path: &Path, errors: &mut Errors) {
 
 fn hooks(container: &Value, pod: &Pod, path: &Path, errors: &mut Errors) {
     lifecycle(&container["lifecycle"], pod.grace, &path.child("lifecycle"), errors);
-    for (field, which) in [
-        ("livenessProbe", Probe::Liveness),
-        ("readinessProbe", Probe::Readiness),
-        ("startupProbe", Probe::Startup),
-    ] {
+    for (field, which) in
+        [("livenessProbe", Probe::Liveness), ("readinessProbe", Probe::Readiness), ("startupProbe", Probe::Startup)]
+    {
         probe(&container[field], which, &path.child(field), errors);
     }
 }
@@ -242,7 +239,10 @@ fn restart_policy(container: &Value, allowed: &[&str], path: &Path, errors: &mut
         check(
             &[
                 At("action", &[Required(""), OneOf(&["Restart", "RestartAllContainers"])]),
-                At("exitCodes", &[Required("must be specified"), At("operator", &[Required(""), OneOf(&["In", "NotIn"])])]),
+                At(
+                    "exitCodes",
+                    &[Required("must be specified"), At("operator", &[Required(""), OneOf(&["In", "NotIn"])])],
+                ),
                 At("exitCodes", &[Filled(&[At("values", &[Required("must have at least one value")])])]),
             ],
             rule,

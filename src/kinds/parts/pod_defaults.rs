@@ -33,8 +33,7 @@ const SPEC: Fills = &[
 ];
 const MODE: &[(&str, Fill)] = &[("defaultMode", NumberPointer(420))];
 const VERSION: &[(&str, Fill)] = &[("apiVersion", Text("v1"))];
-const RBD: &[(&str, Fill)] =
-    &[("pool", Text("rbd")), ("user", Text("admin")), ("keyring", Text("/etc/ceph/keyring"))];
+const RBD: &[(&str, Fill)] = &[("pool", Text("rbd")), ("user", Text("admin")), ("keyring", Text("/etc/ceph/keyring"))];
 const AZURE_DISK: &[(&str, Fill)] = &[
     ("cachingMode", TextPointer("ReadWrite")),
     ("kind", TextPointer("Shared")),
@@ -139,8 +138,7 @@ pub fn pod(spec: &mut Value) {
 
 /// What is limited is also asked for, where the client does not say.
 fn requests_from_limits(resources: &mut Map<String, Value>) {
-    let Some(limits) = resources.get("limits").and_then(Value::as_object).filter(|map| !map.is_empty()).cloned()
-    else {
+    let Some(limits) = resources.get("limits").and_then(Value::as_object).filter(|map| !map.is_empty()).cloned() else {
         return;
     };
     let requests = resources.entry("requests").or_insert(Value::Null);
@@ -214,10 +212,11 @@ fn moves(image: &str) -> bool {
         Some((_, tag)) => (name.strip_suffix(tag).and_then(|head| head.strip_suffix(':')).unwrap_or(name), Some(tag)),
         None => (name, None),
     };
-    is_path(path) && match tag {
-        Some(tag) => tag == "latest",
-        None => digest.is_none(),
-    }
+    is_path(path)
+        && match tag {
+            Some(tag) => tag == "latest",
+            None => digest.is_none(),
+        }
 }
 
 /// Whether a repository name is well formed: a domain, then parts of lower case letters and digits

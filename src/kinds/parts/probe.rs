@@ -80,8 +80,7 @@ fn handler(value: &Value, handlers: &[&str], grace: Option<i64>, path: &Path, er
             _ => {
                 let seconds = number(&action["seconds"]);
                 if let Some(grace) = grace.filter(|grace| seconds < 0 || seconds > *grace) {
-                    let detail =
-                        format!("must be non-negative and less than terminationGracePeriodSeconds ({grace})");
+                    let detail = format!("must be non-negative and less than terminationGracePeriodSeconds ({grace})");
                     errors.invalid(&at, &seconds.into(), &detail);
                 }
             }

@@ -128,9 +128,7 @@ pub fn container_name(resource: &str, path: &Path, errors: &mut Errors) {
 
 /// The rules for the name of a resource of a whole pod.
 pub fn pod_name(resource: &str, path: &Path, errors: &mut Errors) {
-    if name(resource, path, errors)
-        && !(matches!(resource, "cpu" | "memory") || is_huge_pages(resource))
-    {
+    if name(resource, path, errors) && !(matches!(resource, "cpu" | "memory") || is_huge_pages(resource)) {
         errors.not_supported(path, &resource.into(), &["cpu", "hugepages-", "memory"]);
     }
 }
@@ -249,7 +247,8 @@ fn claim_names(list: &Value, claims: &[&str], path: &Path, errors: &mut Errors) 
         if !claims.contains(&name) {
             let mut sorted = claims.to_vec();
             sorted.sort_unstable();
-            let rest = if claims.is_empty() { " which is empty".to_owned() } else { format!(": {}", sorted.join(", ")) };
+            let rest =
+                if claims.is_empty() { " which is empty".to_owned() } else { format!(": {}", sorted.join(", ")) };
             errors.push(
                 Reason::NotFound,
                 &at,

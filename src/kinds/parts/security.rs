@@ -208,8 +208,7 @@ fn profile_matches(given: &str, profile: &Value, path: &Path, kind: &str, errors
     };
     if !same_type {
         errors.forbidden(&path.child("type"), &format!("{kind} type in annotation and field must match"));
-    } else if profile["type"] == "Localhost"
-        && given.strip_prefix("localhost/") != profile["localhostProfile"].as_str()
+    } else if profile["type"] == "Localhost" && given.strip_prefix("localhost/") != profile["localhostProfile"].as_str()
     {
         let detail = format!("{kind} profile in annotation and field must match");
         errors.forbidden(&path.child("localhostProfile"), &detail);

@@ -64,6 +64,57 @@ const GO_NAMES: &[(&str, &str, &str)] = &[
     ("", "wwids", "WWIDs"),
 ];
 
+/// The order of the fields of structs in Go, where it is another one than that of their numbers in
+/// protobuf (which is the one of the schema table).
+const ORDERS: &[(&[&str], &str)] = &[
+    (&["ServicePort"], "name protocol appProtocol port targetPort nodePort"),
+    (
+        &["PersistentVolumeClaimSpec"],
+        "accessModes selector resources volumeName storageClassName volumeMode dataSource dataSourceRef \
+         volumeAttributesClassName",
+    ),
+    (
+        &["ISCSIVolumeSource", "ISCSIPersistentVolumeSource"],
+        "targetPortal iqn lun iscsiInterface fsType readOnly portals chapAuthDiscovery chapAuthSession secretRef \
+         initiatorName",
+    ),
+    (
+        &["PodSpec"],
+        "volumes initContainers containers ephemeralContainers restartPolicy terminationGracePeriodSeconds \
+         activeDeadlineSeconds dnsPolicy nodeSelector serviceAccountName serviceAccount automountServiceAccountToken \
+         nodeName hostNetwork hostPID hostIPC shareProcessNamespace securityContext imagePullSecrets hostname \
+         subdomain affinity schedulerName tolerations hostAliases priorityClassName priority dnsConfig readinessGates \
+         runtimeClassName enableServiceLinks preemptionPolicy overhead topologySpreadConstraints setHostnameAsFQDN os \
+         hostUsers schedulingGates resourceClaims resources hostnameOverride schedulingGroup evictionResponders",
+    ),
+    (
+        &["PodSecurityContext"],
+        "seLinuxOptions windowsOptions runAsUser runAsGroup runAsNonRoot supplementalGroups supplementalGroupsPolicy \
+         fsGroup sysctls fsGroupChangePolicy seccompProfile appArmorProfile seLinuxChangePolicy",
+    ),
+    (
+        &["Container", "EphemeralContainerCommon"],
+        "name image command args workingDir ports envFrom env resources resizePolicy restartPolicy restartPolicyRules \
+         volumeMounts volumeDevices livenessProbe readinessProbe startupProbe lifecycle terminationMessagePath \
+         terminationMessagePolicy imagePullPolicy securityContext stdin stdinOnce tty",
+    ),
+    (
+        &["SecurityContext"],
+        "capabilities privileged seLinuxOptions windowsOptions runAsUser runAsGroup runAsNonRoot \
+         readOnlyRootFilesystem allowPrivilegeEscalation procMount seccompProfile appArmorProfile",
+    ),
+    (
+        &["VolumeMount"],
+        "name readOnly recursiveReadOnly mountPath subPath mountPropagation subPathExpr bindMountOptions",
+    ),
+    (
+        &["VolumeSource"],
+        "hostPath emptyDir gcePersistentDisk awsElasticBlockStore gitRepo secret nfs iscsi glusterfs \
+         persistentVolumeClaim rbd flexVolume cinder cephfs flocker downwardAPI fc azureFile configMap vsphereVolume \
+         quobyte azureDisk photonPersistentDisk projected portworxVolume scaleIO storageos csi ephemeral image",
+    ),
+];
+
 /// The built-in struct of that OpenAPI name below `io.k8s.api.`, such as `core.v1.PodSpec`.
 #[must_use]
 pub fn find(name: &str) -> Option<Struct<'static>> {
@@ -161,8 +212,12 @@ impl Writer<'_> {
     }
 
     fn own(&mut self, value: &Value, of: Struct<'static>, first: &mut bool) {
+        let mut fields: Vec<_> = of.own_fields().collect();
+        if let Some((_, order)) = ORDERS.iter().find(|(names, _)| names.contains(&of.name())) {
+            fields.sort_by_key(|field| order.split(' ').position(|name| name == field.name()).unwrap_or(usize::MAX));
+        }
         let as_json = of.model_name().starts_with("io.k8s.apimachinery.");
-        for field in of.own_fields() {
+        for field in fields {
             if field.is_inline() {
                 if let Some(inner) = field.ty().as_struct() {
                     self.own(value, inner, first);
@@ -240,7 +295,8 @@ struct Line<'a> {
 }
 
 fn hunks(old: &[&str], new: &[&str]) -> String {
-    let all = align(old, new);
+    let mut all = align(old, new);
+    slide(&mut all);
     let changed = |line: &Line| line.mark != ' ';
     let mut out = String::new();
     let mut at = 0;
@@ -266,6 +322,33 @@ fn hunks(old: &[&str], new: &[&str]) -> String {
         at = end;
     }
     out
+}
+
+/// Moves a block that was only added or only taken away to the earlier of its possible places, where
+/// more lines are the same behind it than before it.
+fn slide(all: &mut [Line]) {
+    let Some(begin) = all.iter().position(|line| line.mark != ' ') else { return };
+    let mark = all.get(begin).map_or(' ', |line| line.mark);
+    let length = all.iter().skip(begin).take_while(|line| line.mark == mark).count();
+    let alone = all.iter().skip(begin + length).all(|line| line.mark == ' ');
+    if !alone || all.len() - begin - length < begin {
+        return;
+    }
+    let (mut begin, mut end) = (begin, begin + length);
+    while begin > 0 && end > 0 {
+        let text = |index: usize| all.get(index).map(|line| line.text);
+        if text(begin - 1) != text(end - 1) {
+            break;
+        }
+        all.swap(begin - 1, end - 1);
+        (begin, end) = (begin - 1, end - 1);
+    }
+    let (mut old, mut new) = (0, 0);
+    for line in all {
+        (line.old, line.new) = (old, new);
+        old += usize::from(line.mark != '+');
+        new += usize::from(line.mark != '-');
+    }
 }
 
 fn span(before: usize, count: usize) -> String {

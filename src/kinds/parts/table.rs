@@ -21,8 +21,7 @@ pub enum About {
 pub type Row = (&'static str, &'static str, &'static str, i32, About);
 
 /// The column that names the object.
-pub const NAME: Row =
-    ("Name", "string", "name", 0, About::Field("apimachinery.pkg.apis.meta.v1.ObjectMeta", "name"));
+pub const NAME: Row = ("Name", "string", "name", 0, About::Field("apimachinery.pkg.apis.meta.v1.ObjectMeta", "name"));
 /// The column of the age.
 pub const AGE: Row =
     ("Age", "string", "", 0, About::Field("apimachinery.pkg.apis.meta.v1.ObjectMeta", "creationTimestamp"));

@@ -44,12 +44,11 @@ const STORAGE_OS: &[Rule] = &[
 ];
 const AZURE_FILE: &[Rule] = &[At("secretName", NEEDED), At("shareName", NEEDED)];
 const PULL_POLICY: &[Rule] = &[Required(""), Rule::OneOf(&["Always", "IfNotPresent", "Never"])];
-const KEY_TO_PATH: &[Rule] = &[At("key", NEEDED), At("path", NEEDED), At("path", &[Check(local_path)]), At("mode", MODE)];
+const KEY_TO_PATH: &[Rule] =
+    &[At("key", NEEDED), At("path", NEEDED), At("path", &[Check(local_path)]), At("mode", MODE)];
 const MODE: &[Rule] = &[Given(&[Check(mode)])];
-const CONFIG_MAP: &[Rule] =
-    &[At("name", NEEDED), At("defaultMode", MODE), At("items", &[Each(KEY_TO_PATH)])];
-const SECRET: &[Rule] =
-    &[At("secretName", NEEDED), At("defaultMode", MODE), At("items", &[Each(KEY_TO_PATH)])];
+const CONFIG_MAP: &[Rule] = &[At("name", NEEDED), At("defaultMode", MODE), At("items", &[Each(KEY_TO_PATH)])];
+const SECRET: &[Rule] = &[At("secretName", NEEDED), At("defaultMode", MODE), At("items", &[Each(KEY_TO_PATH)])];
 
 /// Sources of the volumes of a pod, in the order in which they are looked at.
 const POD: &[Source] = &[
@@ -97,7 +96,10 @@ const PERSISTENT: &[Source] = &[
     source("quobyte", &[Check(quobyte)]),
     Source { field: "cephfs", twice: "cephFS", path: "cephfs", rules: CEPH },
     source("iscsi", &[Check(iscsi)]),
-    source("cinder", &[At("volumeID", NEEDED), At("secretRef", &[Given(&[At("name", NEEDED), At("namespace", NEEDED)])])]),
+    source(
+        "cinder",
+        &[At("volumeID", NEEDED), At("secretRef", &[Given(&[At("name", NEEDED), At("namespace", NEEDED)])])],
+    ),
     source("fc", &[Check(fibre)]),
     source("flexVolume", FLEX),
     source("azureFile", &[At("secretName", NEEDED), At("shareName", NEEDED), Check(azure_namespace)]),
@@ -501,7 +503,7 @@ fn projected(value: &Value, path: &Path, errors: &mut Errors) {
             }
             found += 1;
             let at = at.child(kind);
-            let mut once = |given: &'_ str, shown: &str, errors: &mut Errors, paths: &mut Vec<&str>| {
+            let once = |given: &str, shown: &str, errors: &mut Errors, paths: &[&str]| {
                 if paths.contains(&given) {
                     errors.invalid_text(path, shown, "conflicting duplicate paths");
                 }
@@ -512,7 +514,7 @@ fn projected(value: &Value, path: &Path, errors: &mut Errors) {
                     for (index, item) in items(&given["items"]).iter().enumerate() {
                         check(KEY_TO_PATH, item, &at.child("items").index(index), errors);
                         if !text(&item["path"]).is_empty() {
-                            once(text(&item["path"]), text(&given["name"]), errors, &mut paths);
+                            once(text(&item["path"]), text(&given["name"]), errors, &paths);
                             paths.push(text(&item["path"]));
                         }
                     }
@@ -522,7 +524,7 @@ fn projected(value: &Value, path: &Path, errors: &mut Errors) {
                         downward_file(file, &at, errors);
                         let file = text(&file["path"]);
                         if !file.is_empty() {
-                            once(file, file, errors, &mut paths);
+                            once(file, file, errors, &paths);
                             paths.push(file);
                         }
                     }
@@ -531,7 +533,7 @@ fn projected(value: &Value, path: &Path, errors: &mut Errors) {
                 _ => {
                     trust_bundle(given, &at, errors);
                     let file = text(&given["path"]);
-                    once(file, file, errors, &mut paths);
+                    once(file, file, errors, &paths);
                     paths.push(file);
                 }
             }

@@ -31,11 +31,7 @@ const ANNOTATIONS: &[(&str, bool, &str)] = &[
         true,
         "deprecated since v1.30; use the \"appArmorProfile\" field instead",
     ),
-    (
-        "security.alpha.kubernetes.io/sysctls",
-        false,
-        "non-functional in v1.11+; use the \"sysctls\" field instead",
-    ),
+    ("security.alpha.kubernetes.io/sysctls", false, "non-functional in v1.11+; use the \"sysctls\" field instead"),
     (
         "security.alpha.kubernetes.io/unsafe-sysctls",
         false,
@@ -125,6 +121,10 @@ fn node_label(key: &str, path: &Path, out: &mut Vec<String>) {
     out.extend(deprecated_label(key).map(|words| format!("{path}: {words}")));
 }
 
+fn named_label(key: &str, path: &Path, out: &mut Vec<String>) {
+    out.extend(deprecated_label(key).map(|words| format!("{path}: {key} is {words}")));
+}
+
 fn placement(spec: &Value, path: &Path, out: &mut Vec<String>) {
     for (key, _) in entries(&spec["nodeSelector"]) {
         node_label(key, &path.child("nodeSelector").key(key), out);
@@ -135,7 +135,7 @@ fn placement(spec: &Value, path: &Path, out: &mut Vec<String>) {
     let node = &spec["affinity"]["nodeAffinity"];
     let mut term = |term: &Value, at: &Path| {
         for (index, one) in items(&term["matchExpressions"]).iter().enumerate() {
-            node_label(text(&one["key"]), &at.child("matchExpressions").index(index).child("key"), out);
+            named_label(text(&one["key"]), &at.child("matchExpressions").index(index).child("key"), out);
         }
     };
     for (index, one) in items(&node[required]["nodeSelectorTerms"]).iter().enumerate() {
@@ -160,7 +160,7 @@ fn placement(spec: &Value, path: &Path, out: &mut Vec<String>) {
     }
     for (index, one) in items(&spec["topologySpreadConstraints"]).iter().enumerate() {
         let at = path.child("topologySpreadConstraints").index(index);
-        node_label(text(&one["topologyKey"]), &at.child("topologyKey"), out);
+        named_label(text(&one["topologyKey"]), &at.child("topologyKey"), out);
         if one["labelSelector"].is_null() {
             out.push(format!("{}: {NO_PODS}", at.child("labelSelector")));
         }

@@ -229,3 +229,26 @@ fn yaml_takes_the_same_way() {
             .to_owned())
     );
 }
+
+#[test]
+fn protobuf_takes_the_same_way() {
+    use base64::Engine as _;
+    let body = |text: &str| base64::engine::general_purpose::STANDARD.decode(text).expect("base64");
+    let read = |text: &str| object(&body(text), Format::Protobuf, &CONFIG_MAP).map_err(|status| status.message);
+    let decoded =
+        read("azhzAAoPCgJ2MRIJQ29uZmlnTWFwEhsKEQoBYRIAGgAiACoAMgA4AEIAEgYKAWsSAXYaACIA").expect("a config map");
+    assert_eq!(
+        decoded.value,
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": "v"}})
+    );
+    assert_eq!(
+        read("azhzAAoMCgJ2MRIGU2VjcmV0EhUKEQoBYRIAGgAiACoAMgA4AEIAGgAaACIA"),
+        Err("Secret in version \"v1\" cannot be handled as a ConfigMap: \
+             converting (v1.Secret) to (core.ConfigMap): unknown conversion"
+            .to_owned())
+    );
+    assert_eq!(
+        read("azhzAA=="),
+        Err("the object provided is unrecognized (must be of type ConfigMap): empty body (6b387300)".to_owned())
+    );
+}

@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::fields::Set;
 use super::last_applied;
 use super::managed::{self, Entry, Operation};
+use super::reset::Reset;
 use super::typed::{Typing, combine, compare, field_set, remove, validate, with_named_fields};
-use super::update::{Subject, Writer, changed, give_up, prepared, strip};
+use super::update::{Subject, Writer, changed, give_up, prepared, start, strip};
 use crate::schema::object::Object;
 use crate::schema::status::{Cause, Details, Status};
 
@@ -51,7 +52,7 @@ pub fn apply(
     patch: &Value,
     writer: Writer<'_>,
     force: bool,
-    reset: &Set<'_>,
+    reset: &Reset<'_>,
 ) -> Result<Value, Status> {
     if patch.text("/apiVersion") != subject.api_version || patch.text("/kind") != subject.kind {
         return Err(Status::bad_request(format!("invalid object type: {}", go_kind(patch))));
@@ -67,31 +68,27 @@ pub fn apply(
     }
     let entries = managed::decode(live.and_then(managed::of))
         .map_err(|words| Status::unclassified(format!("failed to decode managed fields: {words}")))?;
+    let blank;
     let entries = match live {
         Some(live) if entries.is_empty() => {
+            blank = start(subject.typing);
             let before = Writer { manager: BEFORE, ..writer };
-            changed(subject, None, live, before, reset, entries)
+            changed(subject, &blank, live, before, reset, entries)
         }
         _ => entries,
     };
 
-    let applied = match lay(subject, live, patch, writer, force, reset, entries.clone()) {
-        Err(Failure::Conflicts(conflicts)) if writer.manager == last_applied::MANAGER => {
-            // What was applied by the client before, and is still as it was applied, may be taken over.
-            match live.and_then(|live| last_applied::owned(subject, live)) {
-                None => Err(Failure::Conflicts(conflicts)),
-                Some(own) => {
-                    let rest = conflicts.without(&own);
-                    if rest.0.is_empty() {
-                        lay(subject, live, patch, writer, true, reset, entries)
-                    } else {
-                        Err(Failure::Conflicts(rest))
-                    }
-                }
-            }
+    let again = (writer.manager == last_applied::MANAGER).then(|| entries.clone());
+    let mut applied = lay(subject, live, patch, writer, force, reset, entries);
+    if let (Err(Failure::Conflicts(conflicts)), Some(entries), Some(live)) = (&mut applied, again, live)
+        && let Some(own) = last_applied::owned(subject, live)
+    {
+        // What was applied by the client before, and is still as it was applied, may be taken over.
+        conflicts.forget(&own);
+        if conflicts.0.is_empty() {
+            applied = lay(subject, Some(live), patch, writer, true, reset, entries);
         }
-        other => other,
-    };
+    }
     let Applied { object, entries } = match applied {
         Ok(applied) => applied,
         Err(Failure::Status(status)) => return Err(status),
@@ -120,11 +117,11 @@ fn failed(what: &str, object: &Value, words: &str) -> Status {
 
 fn lay<'a>(
     subject: Subject<'a>,
-    live: Option<&Value>,
-    patch: &Value,
+    live: Option<&'a Value>,
+    patch: &'a Value,
     writer: Writer<'a>,
     force: bool,
-    reset: &Set<'_>,
+    reset: &Reset<'_>,
     entries: Vec<Entry<'a>>,
 ) -> Result<Applied<'a>, Failure<'a>> {
     let typing = subject.typing;
@@ -134,7 +131,7 @@ fn lay<'a>(
         Some(live) => combine(live, patch, typing)
             .map_err(|words| Status::unclassified(format!("failed to merge config: {words}")))?,
     };
-    let set = field_set(patch, typing).recursive_difference(reset).into_owned();
+    let set = reset.filter(field_set(patch, typing));
     let own = writer.entry(subject, Operation::Apply, set);
     let last = match entries.iter().position(|entry| entry.is_same(&own)) {
         Some(at) => {
@@ -148,12 +145,9 @@ fn lay<'a>(
             Set::new()
         }
     };
-    let object = if last.is_empty() { merged } else { prune(merged, &last, &entries, typing) };
-
-    let blank = Value::Object(serde_json::Map::new());
-    let old = live.unwrap_or(&blank);
-    if live.is_some() {
-        let change = compare(old, &object, typing).without(reset);
+    let object = prune(merged, &last, &entries, typing);
+    if let Some(live) = live {
+        let change = reset.filter_all(compare(live, &object, typing));
         if !force {
             let touched = change.modified.clone().union(change.added.clone());
             let conflicts = Conflicts::between(&entries, &own, &touched);
@@ -177,9 +171,12 @@ fn lay<'a>(
 /// Takes out of `merged` what was applied last time, unless it is applied again or another manager
 /// has it too. `entries` has the new fields of the applier.
 fn prune(merged: Value, last: &Set<'_>, entries: &[Entry<'_>], typing: Typing<'_>) -> Value {
+    let everyone = Set::union_all(entries.iter().map(|entry| entry.fields.clone()).collect());
+    if last.clone().difference(&everyone).is_empty() {
+        return merged;
+    }
     let last = with_named_fields(last.clone(), typing);
     let pruned = remove(merged.clone(), &last, typing);
-    let everyone = entries.iter().fold(Set::new(), |all, entry| all.union(entry.fields.clone()));
     let gone = {
         let before = with_named_fields(field_set(&merged, typing), typing);
         let after = with_named_fields(field_set(&pruned, typing), typing);
@@ -208,13 +205,11 @@ impl<'a> Conflicts<'a> {
         Self(found)
     }
 
-    fn without(self, allowed: &Set<'_>) -> Self {
-        let mut entries = self.0;
-        for entry in &mut entries {
+    fn forget(&mut self, allowed: &Set<'_>) {
+        for entry in &mut self.0 {
             entry.fields = std::mem::take(&mut entry.fields).difference(allowed);
         }
-        entries.retain(|entry| !entry.fields.is_empty());
-        Self(entries)
+        self.0.retain(|entry| !entry.fields.is_empty());
     }
 
     fn status(&self) -> Status {

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
@@ -105,6 +106,7 @@ impl Entry<'_> {
 /// What is wrong with the first bad entry.
 pub fn decode(list: Option<&Value>) -> Result<Vec<Entry<'_>>, String> {
     let mut entries: Vec<Entry<'_>> = Vec::new();
+    let mut places = BTreeMap::new();
     for (index, value) in list.and_then(Value::as_array).into_iter().flatten().enumerate() {
         let operation = match value.text("/operation") {
             "Apply" => Operation::Apply,
@@ -128,7 +130,11 @@ pub fn decode(list: Option<&Value>) -> Result<Vec<Entry<'_>>, String> {
             time: value.get("time").and_then(Value::as_str).map(Cow::Borrowed),
             fields,
         };
-        match entries.iter_mut().find(|own| own.is_same(&entry)) {
+        let version = if operation == Operation::Apply { "" } else { value.text("/apiVersion") };
+        let place = *places
+            .entry((value.text("/manager"), operation, version, value.text("/subresource")))
+            .or_insert(entries.len());
+        match entries.get_mut(place) {
             Some(own) => *own = entry,
             None => entries.push(entry),
         }

@@ -83,3 +83,6 @@ pub fn to_parent(
     }
     Ok(managed::encode(entries))
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,6 +106,11 @@ fn items(value: Option<&Value>) -> &[Value] {
     value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
+/// Whether two lists are compared as a whole, for want of keys or of items.
+fn is_leaf(topology: ListTopology<'_>, old: Option<&Value>, new: Option<&Value>) -> bool {
+    matches!(topology, ListTopology::Atomic) || items(old).is_empty() && items(new).is_empty()
+}
+
 fn named(key: &str) -> Element<'_> {
     Element::Field(Cow::Borrowed(key))
 }

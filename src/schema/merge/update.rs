@@ -11,10 +11,14 @@ use serde_json::Value;
 
 use super::fields::Set;
 use super::managed::{self, Entry, Operation};
+use super::reset::Reset;
 use super::typed::{Comparison, Typing, compare, reconcile};
 use crate::schema::canonical;
+use crate::schema::field::{Errors, Path};
 use crate::schema::object::Object;
 
+/// Longest name of a manager, in bytes.
+const MAX_MANAGER: usize = 128;
 /// Most entries of updates that an object keeps; the oldest are joined.
 const MAX_UPDATERS: usize = 10;
 /// The manager of what older updaters did.
@@ -68,8 +72,8 @@ impl<'a> Writer<'a> {
 pub fn manager_of_agent(agent: &str) -> String {
     let head = agent.split('/').next().unwrap_or_default();
     let mut name = String::new();
-    for letter in head.chars().filter(|letter| !letter.is_control()) {
-        if name.len() + letter.len_utf8() > 128 {
+    for letter in head.chars().filter(|letter| is_printable(*letter)) {
+        if name.len() + letter.len_utf8() > MAX_MANAGER {
             break;
         }
         name.push(letter);
@@ -77,15 +81,34 @@ pub fn manager_of_agent(agent: &str) -> String {
     name
 }
 
+/// Checks the `fieldManager` of a request.
+pub fn validate_manager(name: &str, path: &Path, errors: &mut Errors) {
+    if name.len() > MAX_MANAGER {
+        errors.too_long(path, MAX_MANAGER);
+    }
+    for (position, letter) in name.char_indices().filter(|(_, letter)| !is_printable(*letter)) {
+        let words = format!("invalid character U+{:04X} (at position {position})", u32::from(letter));
+        errors.invalid_text(path, name, &words);
+    }
+}
+
+/// Whether Go takes a letter for printable: of all that is white, just the plain space.
+fn is_printable(letter: char) -> bool {
+    let hidden = matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    letter == ' ' || !(letter.is_control() || letter.is_whitespace() || hidden)
+}
+
 /// Sets `metadata.managedFields` of `new`, which is about to take the place of `live` (`None` for a
 /// create). Fields of `reset` are not the writer's to change through this address.
-pub fn update(subject: Subject<'_>, live: Option<&Value>, new: &mut Value, writer: Writer<'_>, reset: &Set<'_>) {
+pub fn update(subject: Subject<'_>, live: Option<&Value>, new: &mut Value, writer: Writer<'_>, reset: &Reset<'_>) {
     let own = managed::take(new);
     let found = {
         let old = live.and_then(managed::of);
         let entries = if writer.subresource.is_empty() { given(own.as_ref(), old) } else { read(old) };
         // An object that has gone without managers goes on without.
         let untracked = entries.is_empty() && live.is_some_and(|live| !live.uid().is_empty());
+        let blank = if live.is_none() { start(subject.typing) } else { Value::Null };
+        let live = live.unwrap_or(&blank);
         if untracked { None } else { managed::encode(changed(subject, live, new, writer, reset, entries)) }
     };
     if found.is_some() {
@@ -95,7 +118,7 @@ pub fn update(subject: Subject<'_>, live: Option<&Value>, new: &mut Value, write
 
 /// What a create starts from: what Go encodes for an object with nothing in it. Parts that are in
 /// it count as there before, so that nobody manages them. A custom resource starts from nothing.
-fn start(typing: Typing<'_>) -> Value {
+pub(super) fn start(typing: Typing<'_>) -> Value {
     match typing.filter(|typing| typing.as_struct().is_some_and(|found| !found.name().is_empty())) {
         Some(typing) => canonical::zero(typing),
         None => Value::Object(serde_json::Map::new()),
@@ -121,30 +144,20 @@ fn read(list: Option<&Value>) -> Vec<Entry<'_>> {
 /// The entries after the change from `live` to `new` by `writer`.
 pub(super) fn changed<'a>(
     subject: Subject<'a>,
-    live: Option<&Value>,
-    new: &Value,
+    live: &'a Value,
+    new: &'a Value,
     writer: Writer<'a>,
-    reset: &Set<'_>,
+    reset: &Reset<'_>,
     entries: Vec<Entry<'a>>,
 ) -> Vec<Entry<'a>> {
-    let blank;
-    let old = match live {
-        Some(live) => live,
-        None => {
-            blank = start(subject.typing);
-            &blank
-        }
-    };
-    let change = compare(old, new, subject.typing).without(reset);
+    let change = reset.filter_all(compare(live, new, subject.typing));
     let mut entries = prepared(subject, entries);
     if !change.is_empty() {
         give_up(&mut entries, &change, None);
         let Comparison { added, modified, removed } = change;
         let taken = strip(modified.union(added).difference(&removed));
         if !taken.is_empty() {
-            // The sets borrow from the objects of this request, the entries outlive it.
-            let owned = taken.into_owned();
-            let mut entry = writer.entry(subject, Operation::Update, owned);
+            let mut entry = writer.entry(subject, Operation::Update, taken);
             entry.time = Some(writer.time());
             match entries.iter_mut().find(|own| own.is_same(&entry)) {
                 Some(own) => {
@@ -211,25 +224,37 @@ fn cap(entries: &mut Vec<Entry<'_>>) {
         return;
     }
     entries.sort_by(|a, b| (a.operation, &a.time).cmp(&(b.operation, &b.time)).then_with(|| a.order(b)));
-    let mut at = entries.iter().take_while(|entry| entry.operation == Operation::Apply).count();
-    let mut buckets: Vec<usize> = Vec::new();
-    while left > MAX_UPDATERS && at < entries.len() {
-        let version = |index: usize| entries.get(index).map(|entry| entry.api_version.clone());
-        match buckets.iter().copied().find(|bucket| version(*bucket) == version(at)) {
+    let mut kept: Vec<Entry<'_>> = Vec::new();
+    // For each version the place of the oldest entry, and the fields of those that join it.
+    let mut buckets: Vec<(usize, Vec<Set<'_>>)> = Vec::new();
+    for entry in entries.drain(..) {
+        if entry.operation == Operation::Apply || left <= MAX_UPDATERS {
+            kept.push(entry);
+            continue;
+        }
+        let same = |place: usize| kept.get(place).is_some_and(|own| own.api_version == entry.api_version);
+        let found = buckets.iter_mut().find(|(place, _)| same(*place));
+        match found.and_then(|(place, sets)| Some((kept.get_mut(*place)?, sets))) {
             None => {
-                buckets.push(at);
-                at += 1;
+                buckets.push((kept.len(), Vec::new()));
+                kept.push(entry);
             }
-            Some(bucket) => {
-                let entry = entries.remove(at);
-                if let Some(own) = entries.get_mut(bucket) {
-                    own.manager = Cow::Borrowed(ANCIENT);
-                    own.subresource = Cow::Borrowed("");
-                    own.time = entry.time;
-                    own.fields = std::mem::take(&mut own.fields).union(entry.fields);
-                }
+            Some((own, sets)) => {
+                own.manager = Cow::Borrowed(ANCIENT);
+                own.subresource = Cow::Borrowed("");
+                own.time = entry.time;
+                sets.push(entry.fields);
                 left -= 1;
             }
         }
     }
+    for (place, sets) in buckets {
+        if let Some(own) = kept.get_mut(place) {
+            own.fields = std::mem::take(&mut own.fields).union(Set::union_all(sets));
+        }
+    }
+    *entries = kept;
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,8 @@ pub struct Name<'a> {
 /// How the entries of a list are told apart in server-side apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Topology {
+    /// Nothing is said, which means the same as [`Topology::Atomic`].
+    Unsaid,
     /// Not at all: the list is owned as a whole.
     Atomic,
     /// By their value.
@@ -122,6 +124,7 @@ impl TableBuilder {
     /// A list; `wrapped` says that it is a message of its own in protobuf.
     pub fn list(&mut self, item: TypeId, topology: &Topology, wrapped: bool, name: Name<'_>) -> TypeId {
         let (flag, keys) = match topology {
+            Topology::Unsaid => (type_flag::UNSAID, 0),
             Topology::Atomic => (0, 0),
             Topology::Set => (type_flag::SET, 0),
             Topology::Map(keys) => {
@@ -176,10 +179,11 @@ impl TableBuilder {
             let mut own = Vec::new();
             for field in entry.fields {
                 let texts = (self.string(&field.name), self.string(&field.merge_key), self.string(&field.default));
-                own.push(self.id(fields.len() / 6));
+                own.push((field.number, self.id(fields.len() / 6)));
                 fields.extend([texts.0, field.ty.0, field.number, field.flags, texts.1, texts.2]);
             }
-            owned.push(own);
+            own.sort_by_key(|(number, _)| *number);
+            owned.push(own.into_iter().map(|(_, id)| id).collect());
         }
         for (index, entry) in self.structs.clone().iter().enumerate() {
             let mut all = Vec::new();
@@ -207,7 +211,9 @@ impl TableBuilder {
     /// The fields of a struct by name, those of inlined structs included.
     fn flatten(&self, index: usize, owned: &[Vec<u16>], depth: usize, out: &mut Vec<(String, u16)>) {
         let (Some(entry), Some(ids)) = (self.structs.get(index), owned.get(index)) else { return };
-        for (field, id) in entry.fields.iter().zip(ids) {
+        let mut fields: Vec<&NewField> = entry.fields.iter().collect();
+        fields.sort_by_key(|field| field.number);
+        for (field, id) in fields.into_iter().zip(ids) {
             if field.flags & field_flag::INLINE == 0 {
                 out.push((field.name.clone(), *id));
             } else if let Some(record) = self.types.get(usize::from(field.ty.0))

@@ -21,7 +21,7 @@ pub enum Section {
     /// [`TYPE_SIZE`] bytes each: shape `u8`, flags `u8`, first, second, name, package.
     Types = 2,
     /// [`STRUCT_SIZE`] bytes each: name, package, first index and number of all fields by name,
-    /// first index and number of own fields in the order of Go, flags.
+    /// first index and number of own fields by protobuf number, flags.
     Structs = 3,
     /// [`FIELD_SIZE`] bytes each: name, type, protobuf number, flags, merge key, default.
     Fields = 4,
@@ -70,6 +70,8 @@ pub mod type_flag {
     pub const KEYED: u8 = 4;
     /// List: a message of its own in protobuf.
     pub const WRAPPED: u8 = 8;
+    /// List: atomic because nothing else is said.
+    pub const UNSAID: u8 = 16;
 }
 
 /// Flags of structs.

@@ -195,10 +195,7 @@ fn regular(summary: &mut Summary, pod: &Value) {
         }
     }
     if summary.reason == "Completed" && running {
-        let ready = pod
-            .list("/status/conditions")
-            .iter()
-            .any(|one| one["type"] == "Ready" && one["status"] == "True");
+        let ready = pod.list("/status/conditions").iter().any(|one| one["type"] == "Ready" && one["status"] == "True");
         summary.reason = if ready { "Running" } else { "NotReady" }.to_owned();
     }
 }

@@ -24,8 +24,8 @@ fn of<'r>(all: impl Iterator<Item = &'r Value>) -> &'static str {
         let given = |part: &str, name: &str| amount::nano(&resources[part][name]) > 0;
         asked |= COUNTED.iter().any(|name| given("requests", name));
         limited |= COUNTED.iter().any(|name| given("limits", name));
-        let equal = |name: &&str| amount::same(&resources["requests"][*name], &resources["limits"][*name]);
-        guaranteed &= COUNTED.iter().all(|name| given("limits", name)) && COUNTED.iter().all(|name| equal(&name));
+        let equal = |name: &str| amount::same(&resources["requests"][name], &resources["limits"][name]);
+        guaranteed &= COUNTED.iter().all(|name| given("limits", name)) && COUNTED.iter().all(|name| equal(name));
     }
     match (asked || limited, guaranteed) {
         (false, _) => "BestEffort",

@@ -65,11 +65,9 @@ pub fn status(object: &Value, old: &Value, errors: &mut Errors) {
         errors.invalid(&path.child("qosClass"), &new["qosClass"], "field is immutable");
     }
     let policy = text(&old["spec"]["restartPolicy"]);
-    for (field, policy) in [
-        ("containerStatuses", policy),
-        ("initContainerStatuses", policy),
-        ("ephemeralContainerStatuses", "Never"),
-    ] {
+    for (field, policy) in
+        [("containerStatuses", policy), ("initContainerStatuses", policy), ("ephemeralContainerStatuses", "Never")]
+    {
         transitions(&new[field], &old_status[field], policy, &old["spec"], &path.child(field), errors);
     }
     pod_ips(new, &path.child("podIPs"), errors);
@@ -89,9 +87,8 @@ fn transitions(new: &Value, old: &Value, policy: &str, spec: &Value, path: &Path
         let sidecar = items(&spec["initContainers"])
             .iter()
             .any(|one| one["name"] == before["name"] && one["restartPolicy"] == "Always");
-        let back = items(new)
-            .iter()
-            .any(|after| after["name"] == before["name"] && after["state"]["terminated"].is_null());
+        let back =
+            items(new).iter().any(|after| after["name"] == before["name"] && after["state"]["terminated"].is_null());
         if back && !sidecar {
             errors.forbidden(&path.index(index).child("state"), "may not be transitioned to non-terminated state");
         }

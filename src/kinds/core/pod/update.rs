@@ -63,9 +63,8 @@ pub fn spec(object: &Value, old: &Value, errors: &mut Errors) {
     }
     let mut munged = new.clone();
     for list in ["containers", "initContainers"] {
-        for (container, before) in
-            munged[list].as_array_mut().into_iter().flatten().zip(items(&old[list]))
-        {
+        let containers = munged.get_mut(list).and_then(Value::as_array_mut);
+        for (container, before) in containers.into_iter().flatten().zip(items(&old[list])) {
             container["image"] = before["image"].clone();
         }
     }

@@ -47,7 +47,9 @@ pub fn keep(new: &mut Value, old: &Value) {
         if new.text("/spec/clusterIP").is_empty() && !old.text("/spec/clusterIP").is_empty() {
             new["spec"]["clusterIP"] = old["spec"]["clusterIP"].clone();
         }
-        if addresses(new).is_empty() && new["spec"]["clusterIP"] == old["spec"]["clusterIP"] && !addresses(old).is_empty()
+        if addresses(new).is_empty()
+            && new["spec"]["clusterIP"] == old["spec"]["clusterIP"]
+            && !addresses(old).is_empty()
         {
             new["spec"]["clusterIPs"] = old["spec"]["clusterIPs"].clone();
         }

@@ -14,10 +14,8 @@ use crate::schema::rules::Rule::{At, Check, Format, Given, OneOf, Required};
 use crate::schema::rules::{Rule, check, formatted, items, number, text};
 
 const TYPES: &[&str] = &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
-const AFFINITY: &[Rule] = &[
-    At("selector", &[Check(meta::labels)]),
-    At("sessionAffinity", &[Required(""), OneOf(&["ClientIP", "None"])]),
-];
+const AFFINITY: &[Rule] =
+    &[At("selector", &[Check(meta::labels)]), At("sessionAffinity", &[Required(""), OneOf(&["ClientIP", "None"])])];
 const DISTRIBUTION: &[Rule] =
     &[At("trafficDistribution", &[Given(&[OneOf(&["PreferClose", "PreferSameZone", "PreferSameNode"])])])];
 const ONLY_BALANCED: &str = "may only be used when `type` is 'LoadBalancer'";
@@ -220,7 +218,8 @@ fn port_pairs(spec: &Value, path: &Path, errors: &mut Errors) {
     let same = |a: &Value, b: &Value, field: &str| a[field] == b[field] && a["protocol"] == b["protocol"];
     for (index, port) in ports.iter().enumerate() {
         if number(&port["nodePort"]) != 0 && ports.iter().take(index).any(|other| same(other, port, "nodePort")) {
-            errors.duplicate(&path.index(index).child("nodePort"), &port["nodePort"]);
+            let at = path.index(index).child("nodePort");
+            errors.invalid(&at, &port["nodePort"], "provided port is already allocated");
         }
     }
     for (index, port) in ports.iter().enumerate() {
@@ -289,9 +288,8 @@ fn traffic(service: &Value, path: &Path, errors: &mut Errors) {
     }
     let (port, at) = (number(&spec["healthCheckNodePort"]), path.child("healthCheckNodePort"));
     if needs_health_check(service) {
-        if port == 0 {
-            errors.required(&at, "");
-        } else {
+        // The registry gives one where the client asks for none.
+        if port != 0 {
             intstr::port_number(port, &at, errors);
         }
     } else if port != 0 {

@@ -1,6 +1,8 @@
 //! Merging of lists in a strategic merge patch: by a key, or as sets of scalars, and the order that
 //! comes out.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::Value;
 
 use super::{DIRECTIVE, Failure, Strategy, bad_directive, go_text, merge as merge_maps, taken};
@@ -45,14 +47,11 @@ pub(super) fn merge(
     let kind = kind(&original, &patch)?;
     if kind == Kind::Scalars {
         if deleting {
-            return Ok(original.into_iter().filter(|item| !patch.contains(item)).collect());
+            let gone: BTreeSet<String> = patch.iter().map(Value::to_string).collect();
+            return Ok(original.into_iter().filter(|item| !gone.contains(&item.to_string())).collect());
         }
-        let mut both: Vec<Value> = Vec::with_capacity(original.len() + patch.len());
-        for item in original.iter().chain(&patch) {
-            if !both.contains(item) {
-                both.push(item.clone());
-            }
-        }
+        let mut seen = BTreeSet::new();
+        let both = original.iter().chain(&patch).filter(|item| seen.insert(item.to_string())).cloned().collect();
         return ordered(both, &patch, &original, "", kind);
     }
     let key = strategy.key;
@@ -62,15 +61,16 @@ pub(super) fn merge(
     }
     let (original, patch) = special(original, patch, key)?;
     let mut merged = original.clone();
+    let mut places = places(&merged, key);
     for item in &patch {
-        let value = key_of(item, key)?;
-        match find(&merged, key, value)? {
-            Some(at) => {
-                if let (Some(Value::Object(own)), Value::Object(item)) = (merged.get_mut(at), item) {
-                    merge_maps(own, item.clone(), strategy.typing)?;
-                }
+        let name = key_of(item, key)?.to_string();
+        let end = merged.len();
+        match (places.get(&name).and_then(|at| merged.get_mut(*at)), item) {
+            (Some(Value::Object(own)), Value::Object(item)) => merge_maps(own, item.clone(), strategy.typing)?,
+            _ => {
+                places.insert(name, end);
+                merged.extend(taken(item.clone()));
             }
-            None => merged.extend(taken(item.clone())),
         }
     }
     ordered(merged, &patch, &original, key, kind)
@@ -80,6 +80,7 @@ pub(super) fn merge(
 fn special(mut original: Vec<Value>, patch: Vec<Value>, key: &str) -> Result<(Vec<Value>, Vec<Value>), Failure> {
     let mut plain = Vec::with_capacity(patch.len());
     let mut replace = false;
+    let mut gone = BTreeSet::new();
     for item in patch {
         let Some(directive) = item.get(DIRECTIVE) else {
             plain.push(item);
@@ -87,10 +88,7 @@ fn special(mut original: Vec<Value>, patch: Vec<Value>, key: &str) -> Result<(Ve
         };
         match directive.as_str() {
             Some("delete") => {
-                let value = key_of(&item, key)?;
-                while let Some(at) = find(&original, key, value)? {
-                    original.remove(at);
-                }
+                gone.insert(key_of(&item, key)?.to_string());
             }
             Some("replace") => replace = true,
             Some("merge") => {
@@ -99,6 +97,7 @@ fn special(mut original: Vec<Value>, patch: Vec<Value>, key: &str) -> Result<(Ve
             _ => return Err(bad_directive(directive, &item)),
         }
     }
+    original.retain(|item| gone.is_empty() || !item.get(key).is_some_and(|value| gone.contains(&value.to_string())));
     Ok(if replace { (plain, Vec::new()) } else { (original, plain) })
 }
 
@@ -107,16 +106,20 @@ fn key_of<'a>(item: &'a Value, key: &str) -> Result<&'a Value, Failure> {
     map.get(key).ok_or_else(|| Failure::no_merge_key(item, key))
 }
 
-fn find(list: &[Value], key: &str, value: &Value) -> Result<Option<usize>, Failure> {
+/// What tells an item from others: the value of its key, or itself where there is no key.
+fn identity(item: &Value, key: &str) -> Option<String> {
+    if key.is_empty() { Some(item.to_string()) } else { item.get(key).map(Value::to_string) }
+}
+
+/// Where each identity stands first.
+fn places(list: &[Value], key: &str) -> BTreeMap<String, usize> {
+    let mut places = BTreeMap::new();
     for (index, item) in list.iter().enumerate() {
-        let Value::Object(map) = item else {
-            return Err(Failure::Other(format!("value for key {index} is not a map.")));
-        };
-        if map.get(key) == Some(value) {
-            return Ok(Some(index));
+        if let Some(identity) = identity(item, key) {
+            places.entry(identity).or_insert(index);
         }
     }
-    Ok(None)
+    places
 }
 
 /// Whether the items of a patch stand in the order that goes with it.
@@ -161,32 +164,34 @@ pub(super) fn ordered(
     key: &str,
     kind: Kind,
 ) -> Result<Vec<Value>, Failure> {
-    let by_key = kind == Kind::Maps && !key.is_empty();
-    if by_key {
+    let key = if kind == Kind::Maps { key } else { "" };
+    if !key.is_empty() {
         for item in merged.iter().chain(order).chain(live) {
             key_of(item, key)?;
         }
     }
-    let place = |list: &[Value], item: &Value| {
-        let same = |other: &Value| if by_key { other.get(key) == item.get(key) } else { other == item };
-        list.iter().position(same)
-    };
-    let (mut theirs, mut ours): (Vec<Value>, Vec<Value>) =
-        merged.into_iter().partition(|item| place(order, item).is_some());
-    theirs.sort_by_key(|item| place(order, item));
-    ours.sort_by_key(|item| place(live, item));
+    let (wanted, before) = (places(order, key), places(live, key));
+    let mut theirs = Vec::new();
+    let mut ours = Vec::new();
+    for item in merged {
+        let identity = identity(&item, key).unwrap_or_default();
+        let live = before.get(&identity).copied();
+        match wanted.get(&identity) {
+            Some(place) => theirs.push((*place, live, item)),
+            None => ours.push((live, item)),
+        }
+    }
+    theirs.sort_by_key(|(place, _, _)| *place);
+    ours.sort_by_key(|(live, _)| *live);
     let mut out = Vec::with_capacity(theirs.len() + ours.len());
     let mut ours = ours.into_iter().peekable();
-    for item in theirs {
-        let before = place(live, &item);
-        while let Some(own) = ours.next_if(|own| match (place(live, own), before) {
-            (Some(own), Some(item)) => own < item,
-            _ => false,
-        }) {
+    for (_, live, item) in theirs {
+        let earlier = |own: &(Option<usize>, Value)| matches!((own.0, live), (Some(own), Some(item)) if own < item);
+        while let Some((_, own)) = ours.next_if(earlier) {
             out.push(own);
         }
         out.push(item);
     }
-    out.extend(ours);
+    out.extend(ours.map(|(_, item)| item));
     Ok(out)
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{Element, Fields, Form, Typing, element, entries, form, items};
+use super::{Element, Fields, Form, Typing, element, entries, form, is_leaf, items};
 use crate::schema::table::ListTopology;
 
 /// `old` with all that `patch` says laid over it. Lists with keys keep the order of `old` where
@@ -26,9 +26,7 @@ fn both(old: Option<&Value>, new: Option<&Value>, typing: Typing<'_>) -> Result<
         Form::Map { fields, atomic: false } if entries(old).is_some() || entries(new).is_some() => {
             maps(entries(old), entries(new), fields).map(Some)
         }
-        Form::List { item, topology }
-            if !matches!(topology, ListTopology::Atomic) && !(items(old).is_empty() && items(new).is_empty()) =>
-        {
+        Form::List { item, topology } if !is_leaf(topology, old, new) => {
             lists(items(old), items(new), item, topology).map(Some)
         }
         _ => Ok(Some(patch.clone())),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Element, Fields, Form, Typing, element, entries, form, items, named};
+use super::{Element, Fields, Form, Typing, element, entries, form, is_leaf, items, named};
 use crate::schema::merge::fields::{Node, Set};
 use crate::schema::table::ListTopology;
 
@@ -24,16 +24,6 @@ impl Comparison<'_> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.modified.is_empty() && self.removed.is_empty()
-    }
-
-    /// The same without the fields of `reset` and what is below them.
-    #[must_use]
-    pub fn without(self, reset: &Set<'_>) -> Self {
-        Self {
-            added: self.added.recursive_difference(reset),
-            modified: self.modified.recursive_difference(reset),
-            removed: self.removed.recursive_difference(reset),
-        }
     }
 }
 
@@ -95,30 +85,45 @@ fn one_form<'a>(old: Option<&'a Value>, new: Option<&'a Value>, form: Form<'a>) 
         Form::Map { fields, atomic: false } if entries(old).is_some() || entries(new).is_some() => {
             maps(&mut change, old, new, fields);
         }
-        Form::List { item, topology }
-            if !matches!(topology, ListTopology::Atomic) && !(items(old).is_empty() && items(new).is_empty()) =>
-        {
+        Form::List { item, topology } if !is_leaf(topology, old, new) => {
             lists(&mut change, items(old), items(new), item, topology);
         }
-        _ => change.modified.member = matches!((old, new), (Some(old), Some(new)) if old != new),
+        _ => change.modified.member = matches!((old, new), (Some(old), Some(new)) if !is_equal(old, new)),
     }
     change.added.member = old.is_none();
     change.removed.member = new.is_none();
     change
 }
 
+/// Whether two values are the same; `1` and `1.0` are.
+fn is_equal(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Number(a), Value::Number(b)) => a == b || (a.is_f64() || b.is_f64()) && a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_equal(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| is_equal(a, b)))
+        }
+        _ => left == right,
+    }
+}
+
 fn maps<'a>(change: &mut Change<'a>, old: Option<&'a Value>, new: Option<&'a Value>, fields: Fields<'a>) {
-    let (before, after) = (entries(old), entries(new));
-    for (key, value) in before.into_iter().flatten() {
-        let now = after.and_then(|map| map.get(key));
-        if now != Some(value) {
-            change.put(named(key), both(Some(value), now, fields.typing(key)));
+    let mut before = entries(old).into_iter().flatten().peekable();
+    let mut after = entries(new).into_iter().flatten().peekable();
+    // Both maps are sorted, and so are the sets that grow here.
+    while let Some(key) = first(before.peek().map(|(key, _)| *key), after.peek().map(|(key, _)| *key)) {
+        let left = before.next_if(|(own, _)| *own == key).map(|(_, value)| value);
+        let right = after.next_if(|(own, _)| *own == key).map(|(_, value)| value);
+        if left != right {
+            change.put(named(key), both(left, right, fields.typing(key)));
         }
     }
-    for (key, value) in after.into_iter().flatten() {
-        if !before.is_some_and(|map| map.contains_key(key)) {
-            change.put(named(key), both(None, Some(value), fields.typing(key)));
-        }
+}
+
+fn first<'a>(left: Option<&'a String>, right: Option<&'a String>) -> Option<&'a String> {
+    match (left, right) {
+        (Some(left), Some(right)) => Some(left.min(right)),
+        (left, right) => left.or(right),
     }
 }
 
