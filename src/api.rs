@@ -148,17 +148,14 @@ impl Api {
         let form = negotiate::negotiate(&parts.headers, true, info.verb == "watch")?;
         let form = Form { pretty: form.pretty || query.flag("pretty"), ..form };
         let cx = Context { api: self, info, query, headers: parts.headers, user: Arc::new(user), form, kind };
-        match (cx.info.verb.as_str(), cx.info.subresource.as_str()) {
-            ("get", "") => verbs::read::get(&cx, &cx.target()).await,
-            ("list", "") => verbs::read::list(&cx).await,
-            ("watch", "") => verbs::read::watch(&cx).await,
-            ("get", "scale") => verbs::scale::get(&cx).await,
-            ("get", _) => verbs::read::get(&cx, &cx.target()).await,
-            _ => {
-                let bytes = body::read(body, self.0.settings.max_body).await?;
-                verbs::write::dispatch(&cx, bytes).await
-            }
+        let mut response = match dispatch(&cx, body).await {
+            Ok(response) => response,
+            Err(status) => body::failure(cx.form, &status),
+        };
+        if let Some(text) = deprecation(&cx.kind) {
+            warn(&mut response, &[text.to_owned()]);
         }
+        Ok(response)
     }
 
     /// Paths that are no resources: discovery, OpenAPI, health, version.
@@ -224,6 +221,34 @@ impl Api {
         let form = negotiate::negotiate(headers, false, false).unwrap_or(Form::JSON);
         let form = Form { pretty: form.pretty || query.flag("pretty"), ..form };
         Ok(body::object(200, form, &document))
+    }
+}
+
+/// Runs the verb of a request about a resource.
+async fn dispatch<B>(cx: &Context<'_>, body: B) -> Result<Response<Body>, Status>
+where
+    B: HttpBody<Data = Bytes> + Send,
+    B::Error: Into<BoxError>,
+{
+    match (cx.info.verb.as_str(), cx.info.subresource.as_str()) {
+        ("get", "") => verbs::read::get(cx, &cx.target()).await,
+        ("list", "") => verbs::read::list(cx).await,
+        ("watch", "") => verbs::read::watch(cx).await,
+        ("get", "scale") => verbs::scale::get(cx).await,
+        ("get", _) => verbs::read::get(cx, &cx.target()).await,
+        _ => {
+            let bytes = body::read(body, cx.api.0.settings.max_body).await?;
+            verbs::write::dispatch(cx, bytes).await
+        }
+    }
+}
+
+/// What upstream says of kinds that are on their way out.
+fn deprecation(kind: &Kind) -> Option<&'static str> {
+    match (kind.group.as_ref(), kind.plural.as_ref()) {
+        ("", "endpoints") => Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
+        ("", "componentstatuses") => Some("v1 ComponentStatus is deprecated in v1.19+"),
+        _ => None,
     }
 }
 

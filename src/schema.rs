@@ -9,6 +9,8 @@ pub mod decode;
 pub mod duration;
 pub mod emit;
 pub mod field;
+#[cfg(test)]
+mod fuzz;
 pub mod json;
 pub mod merge;
 pub mod meta;

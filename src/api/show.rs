@@ -173,6 +173,10 @@ impl Show {
         });
         match self.form.shape {
             Shape::Whole => {
+                if self.kind.subresource("scale").is_some() && self.is_builtin() {
+                    // Go's zero of these kinds has a number, where an object without one gets the default.
+                    object["spec"] = json!({"replicas": 0});
+                }
                 if let Some(ty) = self.schema() {
                     crate::schema::canonical::canonical(&mut object, ty);
                 }

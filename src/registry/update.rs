@@ -26,6 +26,11 @@ pub enum Part {
 }
 
 impl Part {
+    /// Whether a change through it may count as a generation.
+    fn counts_generation(self) -> bool {
+        matches!(self, Self::Main | Self::Sub("scale" | "resize" | "ephemeralcontainers"))
+    }
+
     /// Name of the subresource; empty for the main resource.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -221,7 +226,7 @@ fn prepare(kind: &Kind, part: Part, object: &mut Value, old: &Value) {
         Part::Status => kind.strategy.prepare_status(object, old),
         Part::Sub(name) => kind.strategy.prepare_subresource(name, object, old),
     }
-    if part != Part::Status && kind.strategy.counts_generation(object, old) == Some(true) {
+    if part.counts_generation() && kind.strategy.counts_generation(object, old) == Some(true) {
         meta::count_generation(object);
     }
 }

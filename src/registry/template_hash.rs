@@ -4,8 +4,6 @@
 //! field, the unset ones too, with its Go name and type, in the order of the struct. Replica sets of a
 //! cluster keep their names only where this is the same to the letter. It knows no controllers.
 
-use std::fmt::Write as _;
-
 use serde_json::Value;
 
 use crate::schema::object::Object;
@@ -74,7 +72,7 @@ fn dump(out: &mut impl std::fmt::Write, ty: Struct<'_>, value: &Value) {
 
 fn fields(out: &mut impl std::fmt::Write, ty: Struct<'_>, value: &Value) {
     let _ = out.write_char('{');
-    for (index, field) in ty.own_fields().enumerate() {
+    for (index, field) in ty.go_fields().into_iter().enumerate() {
         if index > 0 {
             let _ = out.write_char(' ');
         }
