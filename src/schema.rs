@@ -9,8 +9,6 @@ pub mod decode;
 pub mod duration;
 pub mod emit;
 pub mod field;
-#[cfg(test)]
-mod fuzz;
 pub mod json;
 pub mod merge;
 pub mod meta;

@@ -72,7 +72,7 @@ fn dump(out: &mut impl std::fmt::Write, ty: Struct<'_>, value: &Value) {
 
 fn fields(out: &mut impl std::fmt::Write, ty: Struct<'_>, value: &Value) {
     let _ = out.write_char('{');
-    for (index, field) in ty.go_fields().into_iter().enumerate() {
+    for (index, field) in ty.own_fields().enumerate() {
         if index > 0 {
             let _ = out.write_char(' ');
         }
