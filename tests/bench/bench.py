@@ -138,6 +138,7 @@ def median_of(times, action):
 
 def measure_memory():
     until(20, lambda: k2d.api("GET", "/api/v1/nodes")[1]["items"], "the node")
+    until(10, lambda: k2d.api("GET", "/api/v1/namespaces/default/serviceaccounts/default")[0] == 200, "the default service account")
     settle()
     sizes = {}
     for count in (0, 20, MANY):

@@ -119,6 +119,7 @@ def _():
     version = json.loads(k2d.kubectl("version", "-o", "json"))
     check(version["serverVersion"]["gitVersion"].startswith("v1.37."), version["serverVersion"])
     until(10, lambda: k2d.get("node")["items"], "a node")
+    until(10, lambda: k2d.get("serviceaccount", "default"), "the default service account")
     before["firewall"], before["folders"] = firewall(), volume_folders()
     before["containers"] = host.containers(every=True)
 

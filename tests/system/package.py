@@ -148,6 +148,7 @@ def _():
 
 @steps("a pod serves")
 def _():
+    until(10, lambda: kubectl("get", "serviceaccount", "default", ok=False)[0] == 0, "the default service account")
     kubectl("apply", "-f", "-", text=json.dumps(POD))
     kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=40s")
     container = host.inspect("default.web.web")
