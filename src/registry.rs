@@ -18,6 +18,7 @@ pub mod fields;
 pub mod filter;
 pub mod list;
 mod meta;
+pub mod queue;
 mod services;
 pub mod tokens;
 mod update;
