@@ -1,7 +1,9 @@
 //! The kinds that are served, one line each, in the order of discovery.
 
 use super::Kind;
+use super::admission::webhooks;
 use super::apps::{controller_revision, daemon_set, deployment, replica_set, stateful_set};
+use super::autoscaling::pod_autoscaler;
 use super::batch::{cron_job, job};
 use super::coordination::lease;
 use super::core::{
@@ -12,8 +14,9 @@ use super::discovery::endpoint_slice;
 use super::networking::{ingress, ingress_class, network_policy};
 use super::policy::disruption_budget;
 use super::rbac::{binding, role};
+use super::runtime::runtime_class;
 use super::scheduling::priority_class;
-use super::storage::storage_class;
+use super::storage::{attributes_class, capacity, csi_driver, csi_node, storage_class, volume_attachment};
 
 /// All kinds whose defaults, rules and columns are here; the core group first.
 #[must_use]
@@ -40,6 +43,7 @@ pub fn all() -> Vec<Kind> {
         deployment::kind(),
         replica_set::kind(),
         stateful_set::kind(),
+        pod_autoscaler::kind(),
         cron_job::kind(),
         job::kind(),
         ingress::kind(),
@@ -50,9 +54,17 @@ pub fn all() -> Vec<Kind> {
         role::cluster_kind(),
         binding::kind(),
         role::kind(),
+        csi_driver::kind(),
+        csi_node::kind(),
+        capacity::kind(),
         storage_class::kind(),
+        volume_attachment::kind(),
+        attributes_class::kind(),
         priority_class::kind(),
+        webhooks::mutating(),
+        webhooks::validating(),
         lease::kind(),
         endpoint_slice::kind(),
+        runtime_class::kind(),
     ]
 }
