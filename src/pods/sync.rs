@@ -1,9 +1,9 @@
 //! One pod brought nearer to what is asked for, from what the store and the engine say now. What takes
 //! long (pulls, graceful ends) runs beside it and brings the pod back into the queue.
 
-mod containers;
+pub(in crate::pods) mod containers;
 mod end;
-mod found;
+pub(in crate::pods) mod found;
 mod status;
 
 use std::collections::{BTreeMap, HashSet};
@@ -25,7 +25,7 @@ use crate::schema::object::Object;
 use found::Found;
 
 /// A pod in work.
-struct View<'a> {
+pub(in crate::pods) struct View<'a> {
     key: &'a PodKey,
     pod: &'a Value,
     /// Its containers on the engine.

@@ -36,7 +36,7 @@ impl Found {
         self.label(names::SPEC)
     }
 
-    pub(super) fn is(&self, role: Role) -> bool {
+    pub(in crate::pods) fn is(&self, role: Role) -> bool {
         self.label(names::ROLE) == role.as_str()
     }
 
@@ -50,7 +50,7 @@ impl Found {
     }
 
     /// Whether a process is there, or the engine is about to start one.
-    pub(super) fn lives(&self) -> bool {
+    pub(in crate::pods) fn lives(&self) -> bool {
         self.detail.state.state.is_alive() || self.detail.state.state == ContainerState::Restarting
     }
 }
