@@ -22,12 +22,13 @@ use crate::store::{Notice, Store, StoreOptions};
 
 pub mod identity;
 mod node;
+pub mod reset;
 mod tokens;
 
 use tokens::ServiceAccountTokens;
 
 /// Name of the file of objects in the data folder.
-const STATE: &str = "state.db";
+pub const STATE: &str = "state.db";
 
 /// Runs until a signal ends it.
 ///
@@ -56,7 +57,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let address = format!("{}:{}", identity::advertised(&config), identity::port(&config));
     let authenticator = Authenticator::new(clients, vec![Box::new(accounts)]);
     let signer = tokens::Signer::new(Arc::clone(&key), issuer);
-    let settings = api::Settings { address, max_body: config.api.max_body, issuer: Box::new(signer) };
+    let settings = api::Settings { address, max_body: config.api.max_body, issuer: Box::new(signer), streams: None };
     let api = Api::new(registry.clone(), authenticator, settings, stopping.clone());
     let server = Server::new(api, Arc::new(tls), config.api.max_connections);
     let server = tokio::spawn(server.run(listeners, stopping));

@@ -6,7 +6,6 @@
 //!                             ↑ later, or after a failure ┘
 //! ```
 
-pub use crate::registry::queue;
 mod template_hash;
 
 use std::sync::Arc;
@@ -23,7 +22,7 @@ use crate::registry::list::ListOptions;
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 
-use queue::Queue;
+use crate::registry::queue::Queue;
 
 /// The key of an object: namespace (empty for the cluster) and name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -23,11 +23,16 @@ use crate::schema::names;
 use crate::schema::object::Object;
 
 pub mod apps;
+pub mod batch;
 pub mod coordination;
 pub mod core;
 pub mod discovery;
 mod index;
+pub mod networking;
 pub mod parts;
+pub mod policy;
+pub mod rbac;
+pub mod scheduling;
 pub mod storage;
 
 pub use index::all;

@@ -261,6 +261,12 @@ impl Store {
         self.0.history.lock().revision()
     }
 
+    /// Lets the history begin now: watches from before are told that this is too long ago. For the
+    /// moment when a new store has been filled in and nobody knows it yet.
+    pub fn begin_history(&self) {
+        self.0.history.begin();
+    }
+
     /// The changes of a resource after the revision `from`, or from now on.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::negotiate::{Form, Shape};
+use crate::kinds::parts::table;
 use crate::kinds::{Column, Kind};
 use crate::schema::object::Object;
 use crate::schema::status::Status;
@@ -45,6 +46,10 @@ pub struct Show {
     kind: Arc<Kind>,
     form: Form,
     include: Include,
+    /// The columns, for tables.
+    columns: Arc<[Column]>,
+    /// Whether the kind has columns of its own.
+    own: bool,
     now: Timestamp,
 }
 
@@ -52,7 +57,10 @@ impl Show {
     /// For answers about `kind`.
     #[must_use]
     pub fn new(kind: &Arc<Kind>, form: Form, include: Include) -> Self {
-        Self { kind: Arc::clone(kind), form, include, now: Timestamp::now() }
+        let columns = if form.shape == Shape::Table { kind.strategy.columns() } else { Vec::new() };
+        let own = !columns.is_empty();
+        let columns = if own || form.shape != Shape::Table { columns } else { plain_columns() };
+        Self { kind: Arc::clone(kind), form, include, columns: columns.into(), own, now: Timestamp::now() }
     }
 
     /// The form.
@@ -165,6 +173,10 @@ impl Show {
         });
         match self.form.shape {
             Shape::Whole => {
+                if self.kind.subresource("scale").is_some() && self.is_builtin() {
+                    // Go's zero of these kinds has a number, where an object without one gets the default.
+                    object["spec"] = json!({"replicas": 0});
+                }
                 if let Some(ty) = self.schema() {
                     crate::schema::canonical::canonical(&mut object, ty);
                 }
@@ -186,7 +198,7 @@ impl Show {
     /// A table without rows.
     #[must_use]
     pub fn table_head(&self) -> Value {
-        let columns: Vec<Value> = self.columns().iter().map(column).collect();
+        let columns: Vec<Value> = self.columns.iter().map(column).collect();
         json!({
             "apiVersion": format!("meta.k8s.io/{}", self.form.version),
             "kind": "Table",
@@ -196,34 +208,11 @@ impl Show {
         })
     }
 
-    fn columns(&self) -> Vec<Column> {
-        let columns = self.kind.strategy.columns();
-        if !columns.is_empty() {
-            return columns;
-        }
-        vec![
-            Column {
-                name: "Name".into(),
-                kind: "string".into(),
-                format: "name".into(),
-                description: describe("name").into(),
-                priority: 0,
-            },
-            Column {
-                name: "Created At".into(),
-                kind: "date".into(),
-                format: "".into(),
-                description: describe("creationTimestamp").into(),
-                priority: 0,
-            },
-        ]
-    }
-
     fn row(&self, object: &Value) -> Value {
-        let cells = if self.kind.strategy.columns().is_empty() {
-            vec![object.name().into(), object.text("/metadata/creationTimestamp").into()]
-        } else {
+        let cells = if self.own {
             self.kind.strategy.cells(object, self.now)
+        } else {
+            vec![object.name().into(), object.text("/metadata/creationTimestamp").into()]
         };
         let mut row = json!({"cells": cells});
         match self.include {
@@ -258,11 +247,9 @@ impl Show {
     }
 }
 
-fn describe(field: &'static str) -> &'static str {
-    match field {
-        "name" => "Name of the object",
-        _ => "When the object was made",
-    }
+/// The columns of a kind that has none of its own.
+fn plain_columns() -> Vec<Column> {
+    table::columns(&[table::NAME, table::CREATED])
 }
 
 fn column(column: &Column) -> Value {

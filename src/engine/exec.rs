@@ -23,6 +23,10 @@ use super::transport::{check, with_body};
 use super::wire::ExecBody;
 use super::{Engine, Error, ExecSpec, ExecState, Frames, Result};
 
+/// Keys on which the engine lets go of a terminal. It holds the first of them back to see what follows; with its
+/// own choice, Ctrl-P Ctrl-Q, no shell would go back in its history. These hold back a NUL.
+const DETACH_KEYS: &str = "ctrl-@,ctrl-^,ctrl-@,ctrl-^";
+
 /// Both directions of an exec or attach. The halves are independent; dropping both closes the connection.
 pub struct Duplex {
     /// What comes out.
@@ -62,6 +66,7 @@ impl Engine {
             tty: Some(spec.tty),
             env: (!env.is_empty()).then_some(env),
             cmd: Some(spec.command.clone()),
+            detach_keys: Some(DETACH_KEYS.to_owned()),
             privileged: Some(spec.privileged),
             user: spec.user.clone(),
             working_dir: spec.working_dir.clone(),
@@ -140,7 +145,13 @@ impl Engine {
     pub async fn attach(&self, container: &str, stdin: bool, stdout: bool, stderr: bool) -> Result<Duplex> {
         let raw = self.inspect_container(container).await?.config.tty;
         let flag = |on: bool| if on { "1" } else { "0" };
-        let pairs = [("stream", "1"), ("stdin", flag(stdin)), ("stdout", flag(stdout)), ("stderr", flag(stderr))];
+        let pairs = [
+            ("stream", "1"),
+            ("stdin", flag(stdin)),
+            ("stdout", flag(stdout)),
+            ("stderr", flag(stderr)),
+            ("detachKeys", DETACH_KEYS),
+        ];
         let path = format!("/containers/{}/attach?{}", segment(container)?, query(&pairs));
         self.hijack(&path, Bytes::new(), raw).await
     }

@@ -6,6 +6,7 @@ mod detail;
 mod event;
 mod image;
 mod network;
+mod session;
 mod spec;
 mod system;
 mod volume;
@@ -18,10 +19,10 @@ pub use detail::{
 pub use event::{ContainerAction, Event, ObjectAction};
 pub use image::{Credentials, ImageDetail, ImageSummary, PullProgress};
 pub use network::{NetworkDetail, NetworkSpec, Subnet};
+pub use session::{ExecSpec, ExecState, LogOptions, Update};
 pub use spec::{
-    ContainerSpec, DeviceMapping, Dns, ExecSpec, ExecState, IpcMode, LogConfig, LogOptions, Mount, NetworkMode,
-    NetworkTarget, PidMode, Propagation, PublishedPort, RecursiveReadOnly, Resources, RestartPolicy, Seccomp, Security,
-    Ulimit, Update,
+    ContainerSpec, DeviceMapping, Dns, IpcMode, LogConfig, Mount, NetworkMode, NetworkTarget, PidMode, Propagation,
+    PublishedPort, RecursiveReadOnly, Resources, RestartPolicy, Seccomp, Security, Ulimit,
 };
 pub use system::{ApiVersion, EngineKind, Info, Version};
 pub use volume::{VolumeDetail, VolumeSpec};

@@ -6,6 +6,8 @@ mod event;
 mod inspect;
 mod list;
 mod objects;
+mod ports;
+mod stats;
 mod system;
 
 use std::net::IpAddr;
@@ -16,8 +18,9 @@ pub(super) use event::EventBody;
 pub(super) use inspect::InspectBody;
 pub(super) use list::ListBody;
 pub(super) use objects::{
-    BRIDGE_NAME, ExecBody, ImageBody, ImageListBody, NetworkBody, StatsBody, TopBody, VolumeBody, VolumesBody, WaitBody,
+    BRIDGE_NAME, ExecBody, ImageBody, ImageListBody, NetworkBody, TopBody, VolumeBody, VolumesBody, WaitBody,
 };
+pub(super) use stats::StatsBody;
 pub(super) use system::{ErrorBody, InfoBody, VersionBody};
 
 /// Reads `null` as the default.

@@ -2,12 +2,17 @@
 
 use super::Kind;
 use super::apps::{controller_revision, daemon_set, deployment, replica_set, stateful_set};
+use super::batch::{cron_job, job};
 use super::coordination::lease;
 use super::core::{
     claim, config_map, endpoints, event, limit_range, namespace, node, pod, pod_template, replication_controller,
     resource_quota, secret, service, service_account, volume,
 };
 use super::discovery::endpoint_slice;
+use super::networking::{ingress, ingress_class, network_policy};
+use super::policy::disruption_budget;
+use super::rbac::{binding, role};
+use super::scheduling::priority_class;
 use super::storage::storage_class;
 
 /// All kinds whose defaults, rules and columns are here; the core group first.
@@ -35,7 +40,18 @@ pub fn all() -> Vec<Kind> {
         deployment::kind(),
         replica_set::kind(),
         stateful_set::kind(),
+        cron_job::kind(),
+        job::kind(),
+        ingress::kind(),
+        ingress_class::kind(),
+        network_policy::kind(),
+        disruption_budget::kind(),
+        binding::cluster_kind(),
+        role::cluster_kind(),
+        binding::kind(),
+        role::kind(),
         storage_class::kind(),
+        priority_class::kind(),
         lease::kind(),
         endpoint_slice::kind(),
     ]

@@ -12,12 +12,14 @@ use crate::schema::status::Status;
 const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
 impl Registry {
-    /// Makes what is missing. `api` is the first address of the service range.
+    /// Makes what is missing. `api` is the first address of the service range. The history of a new
+    /// cluster begins after that.
     ///
     /// # Errors
     /// Where the store fails.
     pub async fn bootstrap(&self, api: IpAddr, port: u16) -> Result<(), Status> {
         let options = WriteOptions::internal("kube-apiserver");
+        let new = self.find(&self.target("", "namespaces", "", "default")?).await?.is_none();
         for name in NAMESPACES {
             let object = json!({"metadata": {"name": name}});
             self.ensure("", "namespaces", "", name, object, &options).await?;
@@ -34,7 +36,11 @@ impl Registry {
                 "type": "ClusterIP",
             },
         });
-        self.ensure("", "services", "default", "kubernetes", service, &options).await
+        self.ensure("", "services", "default", "kubernetes", service, &options).await?;
+        if new {
+            self.store().begin_history();
+        }
+        Ok(())
     }
 
     /// Makes an object unless it is there.

@@ -6,8 +6,7 @@ use serde_json::Value;
 use super::create::type_of;
 use super::{Part, WriteOptions, now};
 use crate::kinds::Kind;
-use crate::schema::merge::fields::Set;
-use crate::schema::merge::reset::reset_fields;
+use crate::schema::merge::reset::{Reset, reset_fields};
 use crate::schema::merge::scale::{self, Replicas};
 use crate::schema::merge::update::{Subject, Writer, update};
 use crate::schema::merge::{apply, managed};
@@ -54,7 +53,7 @@ pub fn of_request(object: &mut Value, kind: &str, subresource: &str, options: &W
     let typing = Type::builtin(group, short, kind);
     let subject = Subject { typing, api_version: &version, kind, versions: &[] };
     let writer = Writer { manager: &options.manager, subresource, now: now() };
-    update(subject, None, object, writer, &Set::new());
+    update(subject, None, object, writer, &Reset::nothing());
 }
 
 /// Where the kinds with a `scale` keep their number of replicas.
@@ -73,7 +72,7 @@ pub fn of_scale(kind: &Kind, object: &Value) -> Result<Option<Value>, Status> {
 /// Sets the managed fields of a Scale that is being changed from `old`.
 pub fn update_scale(old: &Value, new: &mut Value, options: &WriteOptions) {
     let writer = Writer { manager: &options.manager, subresource: "scale", now: now() };
-    update(scale_subject(), Some(old), new, writer, &Set::new());
+    update(scale_subject(), Some(old), new, writer, &Reset::nothing());
 }
 
 /// The Scale that a server-side apply makes of `old`.
@@ -82,7 +81,7 @@ pub fn update_scale(old: &Value, new: &mut Value, options: &WriteOptions) {
 /// As [`applied`].
 pub fn apply_scale(old: &Value, patch: &Value, options: &WriteOptions, force: bool) -> Result<Value, Status> {
     let writer = Writer { manager: &options.manager, subresource: "scale", now: now() };
-    apply::apply(scale_subject(), Some(old), patch, writer, force, &Set::new())
+    apply::apply(scale_subject(), Some(old), patch, writer, force, &Reset::nothing())
 }
 
 /// Puts what the writer of a Scale manages into its object.
@@ -107,6 +106,6 @@ fn subject<'a>(kind: &'a Kind, version: &'a str) -> Subject<'a> {
 }
 
 /// The fields that nobody can set through this part of the object.
-fn reset(kind: &Kind, part: Part) -> Set<'static> {
+fn reset(kind: &Kind, part: Part) -> Reset<'static> {
     reset_fields(&kind.group, &kind.kind, part.name(), kind.has_status())
 }

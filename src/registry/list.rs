@@ -82,7 +82,7 @@ impl Continue {
     pub fn decode(text: &str, namespace: Option<&str>) -> Result<Self, Status> {
         let wrong =
             |detail: &str| Status::bad_request(format!("invalid continue token: continue key is not valid: {detail}"));
-        let bytes = URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).map_err(|error| {
+        let bytes = LENIENT.decode(text.trim_end_matches('=')).map_err(|error| {
             let at = match error {
                 base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => at,
                 _ => text.len(),

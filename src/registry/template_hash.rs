@@ -4,8 +4,6 @@
 //! field, the unset ones too, with its Go name and type, in the order of the struct. Replica sets of a
 //! cluster keep their names only where this is the same to the letter. It knows no controllers.
 
-use std::fmt::Write as _;
-
 use serde_json::Value;
 
 use crate::schema::object::Object;

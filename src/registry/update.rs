@@ -26,6 +26,11 @@ pub enum Part {
 }
 
 impl Part {
+    /// Whether a change through it may count as a generation.
+    fn counts_generation(self) -> bool {
+        matches!(self, Self::Main | Self::Sub("scale" | "resize" | "ephemeralcontainers"))
+    }
+
     /// Name of the subresource; empty for the main resource.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -189,9 +194,13 @@ fn preconditions(target: &Target, object: &Value, uid: Option<&str>, old: &Value
             crate::schema::field::quote(wanted)
         )));
     }
-    if !object.uid().is_empty() && object.uid() != old.uid() {
-        let detail =
-            format!("Precondition failed: UID in precondition: {}, UID in object meta: {}", object.uid(), old.uid());
+    if let Some(uid) = uid.filter(|uid| *uid != old.uid()) {
+        let detail = format!(
+            "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition \
+             failed: UID in precondition: {uid}, UID in object meta: {}",
+            catalog::storage_path(kind, &target.namespace, &target.name),
+            old.uid()
+        );
         return Err(Status::conflict(&kind.group, &kind.plural, &target.name, &detail));
     }
     if !wanted.is_empty() && wanted != "0" && wanted != old.resource_version() {
@@ -217,7 +226,7 @@ fn prepare(kind: &Kind, part: Part, object: &mut Value, old: &Value) {
         Part::Status => kind.strategy.prepare_status(object, old),
         Part::Sub(name) => kind.strategy.prepare_subresource(name, object, old),
     }
-    if part != Part::Status && kind.strategy.counts_generation(object, old) == Some(true) {
+    if part.counts_generation() && kind.strategy.counts_generation(object, old) == Some(true) {
         meta::count_generation(object);
     }
 }

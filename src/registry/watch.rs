@@ -25,6 +25,7 @@ pub struct Watcher {
     watch: store::Watch,
     kind: Arc<Kind>,
     filter: Filter,
+    after: u64,
 }
 
 impl Registry {
@@ -33,11 +34,17 @@ impl Registry {
     /// # Errors
     /// 410 where the history no longer reaches back to `from`.
     pub fn watch(&self, kind: &Arc<Kind>, filter: Filter, from: Option<u64>) -> Result<Watcher, Status> {
-        let watch = self.0.store.watch(&catalog::storage_name(kind), from).map_err(|error| match error {
+        let resource = catalog::storage_name(kind);
+        let mut watch = self.0.store.watch(&resource, from);
+        if matches!(watch, Err(store::Error::TooLarge { .. })) {
+            // What lies ahead is waited for.
+            watch = self.0.store.watch(&resource, None);
+        }
+        let watch = watch.map_err(|error| match error {
             store::Error::Expired { oldest } => too_old(from.unwrap_or_default(), oldest),
             other => failed(&other),
         })?;
-        Ok(Watcher { watch, kind: Arc::clone(kind), filter })
+        Ok(Watcher { watch, kind: Arc::clone(kind), filter, after: from.unwrap_or_default() })
     }
 }
 
@@ -55,6 +62,9 @@ impl Watcher {
                 }
                 Err(error) => return Some(Err(failed(&error))),
             };
+            if event.revision <= self.after {
+                continue;
+            }
             let matched = event.previous.as_ref().is_some_and(|old| self.filter.matches(&self.kind, old));
             let kind = match event.kind {
                 EventKind::Deleted if matched || self.filter.matches(&self.kind, &event.record) => EventKind::Deleted,

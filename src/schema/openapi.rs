@@ -11,6 +11,8 @@ mod paths;
 #[cfg(test)]
 mod tests;
 
+pub use descriptions::field as field_description;
+
 use std::io::{self, Write};
 
 use serde_json::Value;

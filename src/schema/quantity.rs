@@ -222,7 +222,7 @@ impl Quantity {
         let (mut mantissa, mut exponent) = (self.mantissa, self.exponent);
         while mantissa != 0 && mantissa % 10 == 0 {
             mantissa /= 10;
-            exponent += 1;
+            exponent = exponent.saturating_add(1);
         }
         match exponent.rem_euclid(3) {
             1 => (mantissa.saturating_mul(10), exponent - 1),

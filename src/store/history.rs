@@ -120,6 +120,14 @@ impl History {
         ring.floors = floors;
     }
 
+    /// Forgets what was before now: who asks for it must list.
+    pub(super) fn begin(&self) {
+        let mut ring = self.lock();
+        ring.events.clear();
+        ring.bytes = 0;
+        ring.floors = Floors::at(ring.revision);
+    }
+
     /// Appends events, sorted by revision, and wakes those who watch their resources.
     pub(super) fn publish(&self, events: Vec<Event>) {
         let mut wake: Vec<Arc<Notify>> = Vec::new();

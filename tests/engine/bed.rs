@@ -75,7 +75,7 @@ impl Bed {
 
     /// A container that does nothing until it is told to end.
     pub fn idle(&self, part: &str) -> ContainerSpec {
-        self.script(part, "trap 'exit 0' TERM; while :; do sleep 0.1; done")
+        self.script(part, "trap 'exit 0' TERM; touch /tmp/ready; while :; do sleep 0.1; done")
     }
 
     /// Makes and starts one, and gives its id.
@@ -83,6 +83,11 @@ impl Bed {
         let id = self.engine.create_container(spec).await.unwrap();
         self.engine.start_container(&id).await.unwrap();
         id
+    }
+
+    /// Waits until its script has made `/tmp/ready`.
+    pub async fn ready(&self, id: &str) {
+        until("it is ready", async || self.sh(id, "test -e /tmp/ready").await.0 == 0).await;
     }
 
     /// Runs a shell script in a container and gives its exit code and output.
@@ -111,6 +116,8 @@ impl Bed {
     }
 
     async fn image(&self) {
+        static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+        let _guard = ONE_AT_A_TIME.lock().await;
         if !self.engine.image_exists(&image().to_string()).await.unwrap() {
             let made = self.engine.import_image(&image(), busybox(), &["ENV PATH=/bin", "CMD [\"sh\"]"]).await;
             made.unwrap();

@@ -29,6 +29,7 @@ pub async fn a_container_lives_and_ends(bed: &Bed) {
 
 pub async fn a_stop_waits_then_kills(bed: &Bed) {
     let good = bed.start(&bed.idle("good")).await;
+    bed.ready(&good).await;
     bed.engine.start_container(&good).await.unwrap();
     let running = bed.engine.remove_container(&good, RemoveOptions::default()).await;
     assert!(matches!(running, Err(Error::Conflict(_))), "{running:?}");
@@ -36,7 +37,8 @@ pub async fn a_stop_waits_then_kills(bed: &Bed) {
     assert_eq!(bed.engine.inspect_container(&good).await.unwrap().state.exit_code, 0);
     bed.engine.stop_container(&good, None, Some(Duration::from_secs(20))).await.unwrap();
 
-    let deaf = bed.start(&bed.script("deaf", "trap '' TERM; while :; do sleep 0.1; done")).await;
+    let deaf = bed.start(&bed.script("deaf", "trap '' TERM; touch /tmp/ready; while :; do sleep 0.1; done")).await;
+    bed.ready(&deaf).await;
     let since = Instant::now();
     bed.engine.stop_container(&deaf, None, Some(Duration::from_millis(700))).await.unwrap();
     assert!(since.elapsed() >= Duration::from_millis(700));
@@ -46,10 +48,10 @@ pub async fn a_stop_waits_then_kills(bed: &Bed) {
 }
 
 pub async fn a_signal_of_ones_own(bed: &Bed) {
-    let mut spec = bed.script("a", "trap 'exit 7' USR1; while :; do sleep 0.1; done");
+    let mut spec = bed.script("a", "trap 'exit 7' USR1; touch /tmp/ready; while :; do sleep 0.1; done");
     spec.restart = RestartPolicy::Always;
     let id = bed.start(&spec).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    bed.ready(&id).await;
     bed.engine.stop_container(&id, Some("SIGUSR1"), Some(Duration::from_secs(20))).await.unwrap();
     let state = bed.engine.inspect_container(&id).await.unwrap().state;
     assert_eq!((state.state, state.exit_code), (ContainerState::Exited, 7));

@@ -53,6 +53,9 @@ impl Registry {
 fn image() -> Content {
     let mut tar = Vec::new();
     entry(&mut tar, "app", b'0', "", &[7; 100_000]);
+    // Another image each time: an engine keeps layers.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos().to_string();
+    entry(&mut tar, "made", b'0', "", now.as_bytes());
     tar.resize(tar.len() + 1024, 0);
     let mut layer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     layer.write_all(&tar).unwrap();

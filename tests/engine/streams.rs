@@ -73,10 +73,11 @@ pub async fn exec_carries_bytes_both_ways(bed: &Bed) {
 
 pub async fn exec_streams_stay_apart(bed: &Bed) {
     let id = bed.start(&bed.idle("a")).await;
-    let spec = exec(&["sh", "-c", "echo out; echo err >&2; exit 2"]);
+    let spec = exec(&["sh", "-c", "echo out; sleep 0.5; echo err >&2; exit 2"]);
     let made = bed.engine.create_exec(&id, &spec).await.unwrap();
-    let mut duplex = bed.engine.start_exec(&made, &spec).await.unwrap();
-    assert_eq!(drain(&mut duplex.output).await, (b"out\n".to_vec(), b"err\n".to_vec()));
+    let Duplex { mut output, stdin } = bed.engine.start_exec(&made, &spec).await.unwrap();
+    drop(stdin);
+    assert_eq!(drain(&mut output).await, (b"out\n".to_vec(), b"err\n".to_vec()));
     assert_eq!(bed.engine.exec_exit_code(&made).await.unwrap(), 2);
 }
 
@@ -90,6 +91,11 @@ pub async fn a_terminal_has_a_size(bed: &Bed) {
     bed.engine.resize_exec(&made, 133, 44).await.unwrap();
     duplex.stdin.write_all(b"stty size\n").await.unwrap();
     read_until(&mut duplex.output, "44 133").await;
+    duplex.stdin.write_all(b"stty raw -echo; echo read''y; dd bs=1 count=1 2>/dev/null | sha256sum\n").await.unwrap();
+    read_until(&mut duplex.output, "ready").await;
+    duplex.stdin.write_all(b"\x10").await.unwrap();
+    // The sum of one Ctrl-P: no key is held back.
+    read_until(&mut duplex.output, "c555eab45d08845ae9f10d452a99bfcb06f74a50b988fe7e48dd323789b88ee3").await;
     duplex.stdin.write_all(b"exit 6\n").await.unwrap();
     drain(&mut duplex.output).await;
     assert_eq!(bed.engine.exec_exit_code(&made).await.unwrap(), 6);

@@ -46,7 +46,7 @@ pub async fn bind(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Stat
             }
         }
         scheduled(&mut object);
-        Ok(Changed { object, managed: false, uid: uid.clone() })
+        Ok(Changed { object, managed: true, uid: uid.clone() })
     };
     let write = cx.write_options(options.dry_run);
     cx.api.registry().update(&target, Part::Sub("binding"), &mut change, &write).await?;

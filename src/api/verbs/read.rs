@@ -7,10 +7,10 @@ use hyper::Response;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::super::Context;
 use super::super::body::{self, Body, BoxError};
 use super::super::negotiate::{Encoding, Form, Shape};
 use super::super::show::{Include, Show, write_value};
+use super::super::{Context, proto};
 use crate::registry::Target;
 use crate::registry::filter::Filter;
 use crate::registry::list::{Continue, ListOptions, Lister, parse_version};

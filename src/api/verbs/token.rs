@@ -35,6 +35,8 @@ pub async fn create(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, St
     let mut warnings = Vec::new();
     let mut request = decode::other(cx, &bytes, &REQUEST, options.validation, &mut warnings)?;
     let account = cx.api.registry().get(&cx.target()).await?.to_value();
+    request.section_mut("spec").entry("expirationSeconds").or_insert_with(|| DEFAULT.into());
+    fields::of_request(&mut request, REQUEST.kind, "token", &cx.write_options(options.dry_run));
     complete(cx, &mut request, &account);
     check(&request, &account)?;
     let bound = bound_object(cx, &request).await?;
@@ -46,7 +48,6 @@ pub async fn create(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, St
     let issuer = cx.api.issuer();
     let token = issuer.sign(&claims(issuer.name(), &account, bound, &audiences, now, seconds))?;
     let end = i64::try_from(now + seconds).ok().and_then(|end| Timestamp::from_second(end).ok());
-    fields::of_request(&mut request, REQUEST.kind, "token", &cx.write_options(options.dry_run));
     request["status"] = json!({"token": token, "expirationTimestamp": end.map(|end| end.to_string())});
     let meta = request.metadata_mut();
     for key in ["name", "namespace", "uid"] {
@@ -67,7 +68,6 @@ fn complete(cx: &Context<'_>, request: &mut Value, account: &Value) {
     if spec.get("audiences").and_then(Value::as_array).is_none_or(Vec::is_empty) {
         spec.insert("audiences".into(), json!([issuer]));
     }
-    spec.entry("expirationSeconds").or_insert_with(|| DEFAULT.into());
     spec.entry("boundObjectRef").or_insert(Value::Null);
     let meta = request.metadata_mut();
     if meta.get("namespace").is_none() {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::list::{EndpointBody, MountBody};
-use super::{Strings, address, image_id, nullable, set, time};
+use super::ports::{PortsBody, mappings, published};
+use super::{Strings, image_id, nullable, set, time};
 use crate::engine::{
-    ConfigFacts, ContainerDetail, ContainerState, DeviceMapping, Health, HostFacts, LogConfig, PortMapping, Protocol,
-    PublishedPort, Resources, RestartPolicy, StateDetail, Ulimit,
+    ConfigFacts, ContainerDetail, ContainerState, DeviceMapping, Health, HostFacts, LogConfig, Resources,
+    RestartPolicy, StateDetail, Ulimit,
 };
 
 /// Answer of `GET /containers/ID/json`.
@@ -125,16 +126,6 @@ struct HostBody {
     #[serde(deserialize_with = "nullable")]
     extra_hosts: Vec<String>,
     masked_paths: Option<Vec<String>>,
-}
-
-/// Ports as `80/tcp`, each with where it is published, if it is.
-type PortsBody = BTreeMap<String, Option<Vec<BindingBody>>>;
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct BindingBody {
-    host_ip: String,
-    host_port: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -325,50 +316,10 @@ impl HostBody {
     }
 }
 
-fn port_key(key: &str) -> Option<(u16, Protocol)> {
-    let (port, protocol) = key.split_once('/').unwrap_or((key, "tcp"));
-    Some((port.parse().ok()?, Protocol::parse(protocol)?))
-}
-
-fn published(ports: PortsBody) -> Vec<PublishedPort> {
-    let mut all = Vec::new();
-    for (key, bindings) in ports {
-        let Some((container_port, protocol)) = port_key(&key) else { continue };
-        for binding in bindings.unwrap_or_default() {
-            all.push(PublishedPort {
-                host_ip: address(&binding.host_ip),
-                host_port: binding.host_port.parse().unwrap_or_default(),
-                container_port,
-                protocol,
-            });
-        }
-    }
-    all
-}
-
-fn mappings(ports: PortsBody) -> Vec<PortMapping> {
-    let mut all = Vec::new();
-    for (key, bindings) in ports {
-        let Some((container_port, protocol)) = port_key(&key) else { continue };
-        let bindings = bindings.unwrap_or_default();
-        if bindings.is_empty() {
-            all.push(PortMapping { container_port, protocol, host_ip: None, host_port: None });
-        }
-        for binding in bindings {
-            all.push(PortMapping {
-                container_port,
-                protocol,
-                host_ip: address(&binding.host_ip),
-                host_port: binding.host_port.parse().ok().filter(|port| *port != 0),
-            });
-        }
-    }
-    all
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::PortMapping;
 
     #[test]
     fn an_inspect_survives_nulls() {

@@ -1,11 +1,15 @@
 //! Columns and cells of the Table form that kinds share.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::kinds::Column;
 use crate::schema::age;
 use crate::schema::object::Object;
+use crate::schema::openapi;
 use crate::schema::rules::{items, text};
 
 /// The description of a column: a sentence of its own, or the text of a field in the API reference.
@@ -73,9 +77,12 @@ fn describe(about: About) -> String {
     }
 }
 
-/// The text of a field in the API reference; empty where it is not known.
-fn field_description(_of: &str, _field: &str) -> String {
-    String::new()
+/// The text of a field in the API reference; empty where it is not known. The few that columns need
+/// are looked up once.
+fn field_description(of: &'static str, field: &'static str) -> String {
+    static KNOWN: Mutex<BTreeMap<(&str, &str), String>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.entry((of, field)).or_insert_with(|| openapi::field_description(&format!("io.k8s.{of}"), field)).clone()
 }
 
 /// Names and images of the containers of a pod template, as two cells.

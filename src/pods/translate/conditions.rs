@@ -32,13 +32,7 @@ pub fn all(
     let network = Verdict { holds: seen.network_ready, ..HOLDS };
     let initialized = initialized(pod, phase, init, main);
     let gates = gates(pod, old, &ready);
-    let pairs = [
-        (OWN[0], network),
-        (OWN[1], initialized),
-        (OWN[2], gates),
-        (OWN[3], ready),
-        (OWN[4], HOLDS),
-    ];
+    let pairs = [(OWN[0], network), (OWN[1], initialized), (OWN[2], gates), (OWN[3], ready), (OWN[4], HOLDS)];
     let generation = pod.generation();
     let mut list: Vec<Value> =
         pairs.into_iter().map(|(kind, verdict)| condition(kind, verdict, generation, old, now)).collect();

@@ -98,13 +98,7 @@ pub fn spec(pod: &Value, container: &Value, inputs: Inputs<'_>) -> Result<Contai
 }
 
 /// The container that holds the network of a pod of several containers.
-pub fn pause(
-    pod: &Value,
-    owner: &Owner,
-    image: &str,
-    network: &Network,
-    address: Option<Ipv4Addr>,
-) -> ContainerSpec {
+pub fn pause(pod: &Value, owner: &Owner, image: &str, network: &Network, address: Option<Ipv4Addr>) -> ContainerSpec {
     let mut labels = names::labels(owner, pod, names::PAUSE, Role::Pause, "", 0);
     if let Some(address) = address {
         labels.insert(names::ADDRESS.to_owned(), address.to_string());
@@ -176,7 +170,8 @@ fn place(
 /// The image by its id where its name could have moved on meanwhile; people read the name in `docker ps`,
 /// so it is used as long as it names the image that is meant.
 fn image_name(image: &ImageDetail, asked: &str) -> String {
-    let named = image.tags.iter().chain(&image.digests).any(|name| name == asked || name.ends_with(&format!("/{asked}")));
+    let named =
+        image.tags.iter().chain(&image.digests).any(|name| name == asked || name.ends_with(&format!("/{asked}")));
     let latest = format!("{asked}:latest");
     if named || image.tags.contains(&latest) || image.id.is_empty() { asked.to_owned() } else { image.id.clone() }
 }

@@ -72,7 +72,8 @@ fn one(
         "" => mount.text("/subPath").to_owned(),
         expression => variables.expand(expression),
     };
-    let refuse = |cause: String| Refusal::config(format!("failed to prepare subPath for volumeMount \"{name}\": {cause}"));
+    let refuse =
+        |cause: String| Refusal::config(format!("failed to prepare subPath for volumeMount \"{name}\": {cause}"));
     let unsafe_part = sub.split('/').any(|part| part == "..") || sub.starts_with('/') || sub.contains("$(");
     if unsafe_part {
         return Err(refuse(format!("\"{sub}\" is not a path below the volume")));

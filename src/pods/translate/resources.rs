@@ -52,7 +52,8 @@ mod tests {
 
     #[test]
     fn requests_weigh_and_limits_bind() {
-        let container = json!({"resources": {"requests": {"cpu": "250m"}, "limits": {"cpu": "1500m", "memory": "64Mi"}}});
+        let container =
+            json!({"resources": {"requests": {"cpu": "250m"}, "limits": {"cpu": "1500m", "memory": "64Mi"}}});
         let got = limits(&container);
         assert_eq!((got.cpu_shares, got.cpu_quota, got.cpu_period), (Some(256), Some(150_000), Some(100_000)));
         assert_eq!((got.memory, got.memory_swap), (Some(64 << 20), Some(64 << 20)));

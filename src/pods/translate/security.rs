@@ -36,10 +36,14 @@ pub fn rights(
     let user = user(pod, container, image)?;
     let privileged = context["privileged"] == true;
     if context["procMount"].as_str().is_some_and(|kind| kind == "Unmasked") && pod["spec"]["hostUsers"] != false {
-        return Err(Refusal::config("procMount Unmasked needs a user namespace, which this engine does not give a pod"));
+        return Err(Refusal::config(
+            "procMount Unmasked needs a user namespace, which this engine does not give a pod",
+        ));
     }
     if pod["spec"]["hostUsers"] == false {
-        return Err(Refusal::config("hostUsers: false is not supported: the engine has no user namespace for each pod"));
+        return Err(Refusal::config(
+            "hostUsers: false is not supported: the engine has no user namespace for each pod",
+        ));
     }
     if !context["windowsOptions"].is_null() || !pod["spec"]["securityContext"]["windowsOptions"].is_null() {
         return Err(Refusal::config("windowsOptions cannot be used on Linux"));
@@ -79,13 +83,8 @@ fn user(pod: &Value, container: &Value, image: &ImageDetail) -> Result<Option<St
 }
 
 fn non_root(pod: &Value, container: &Value, user: Option<i64>, image: &ImageDetail) -> Result<(), Refusal> {
-    let place = format!(
-        "(pod: \"{}_{}({})\", container: {})",
-        pod.name(),
-        pod.namespace(),
-        pod.uid(),
-        container.text("/name")
-    );
+    let place =
+        format!("(pod: \"{}_{}({})\", container: {})", pod.name(), pod.namespace(), pod.uid(), container.text("/name"));
     let refuse = |what: String| Err(Refusal::config(format!("{what} {place}")));
     match user {
         Some(0) => return refuse("container's runAsUser breaks non-root policy".into()),
@@ -110,11 +109,7 @@ fn capabilities(context: &Value, list: &str) -> Vec<String> {
 
 /// Upstream runs containers without a profile where none is named; here the engine's own stays in
 /// force, which only takes more away.
-fn seccomp(
-    wanted: &Value,
-    privileged: bool,
-    profile: impl Fn(&str) -> Option<String>,
-) -> Result<Seccomp, Refusal> {
+fn seccomp(wanted: &Value, privileged: bool, profile: impl Fn(&str) -> Option<String>) -> Result<Seccomp, Refusal> {
     match wanted.text("/type") {
         _ if privileged => Ok(Seccomp::Unconfined),
         "" | "RuntimeDefault" => Ok(Seccomp::Default),
@@ -162,9 +157,13 @@ mod tests {
 
     #[test]
     fn the_container_wins_over_the_pod() {
-        let got = of(json!({"runAsUser": 5, "runAsGroup": 6, "fsGroup": 9, "supplementalGroups": [7]}),
+        let got = of(
+            json!({"runAsUser": 5, "runAsGroup": 6, "fsGroup": 9, "supplementalGroups": [7]}),
             json!({"runAsUser": 8, "capabilities": {"drop": ["ALL"], "add": ["CAP_NET_RAW"]},
-                "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true}), "").expect("rights");
+                "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true}),
+            "",
+        )
+        .expect("rights");
         assert_eq!(got.user.as_deref(), Some("8:6"));
         assert_eq!(got.security.groups, ["7", "9"]);
         assert_eq!((got.security.cap_add, got.security.cap_drop), (vec!["NET_RAW".into()], vec!["ALL".into()]));
@@ -182,7 +181,9 @@ mod tests {
         assert_eq!(message(json!({}), "0:5"), root);
         assert_eq!(
             message(json!({}), "app"),
-            format!("container has runAsNonRoot and image has non-numeric user (app), cannot verify user is non-root {place}")
+            format!(
+                "container has runAsNonRoot and image has non-numeric user (app), cannot verify user is non-root {place}"
+            )
         );
         assert_eq!(
             message(json!({"runAsUser": 0}), "5"),

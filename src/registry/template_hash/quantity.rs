@@ -15,7 +15,10 @@ pub fn dump(out: &mut impl Write, text: &str) -> std::fmt::Result {
         return show(out, 0, 0, None, "", if text.is_empty() { "" } else { "DecimalSI" });
     };
     match parts.short() {
-        Some((value, scale)) => show(out, value, scale, None, text, parts.format),
+        Some((value, scale)) => {
+            let kept = if parts.keeps_text(scale) { text } else { "" };
+            show(out, value, scale, None, kept, parts.format)
+        }
         None => {
             let (number, scale) = parts.long();
             show(out, 0, 0, Some((number, scale)), "", parts.format)
@@ -93,6 +96,17 @@ impl<'a> Parts<'a> {
         let number: i64 = format!("{}{}", self.whole, self.fraction).parse().ok()?;
         let number = number.checked_mul(1_i64.checked_shl(u32::try_from(shift).ok()?)?)?;
         Some((if self.negative { -number } else { number }, scale))
+    }
+
+    /// Whether Go keeps the text beside the number: where it is sure that it is canonical.
+    fn keeps_text(&self, scale: i64) -> bool {
+        if self.binary {
+            let last = self.whole.parse::<u64>().unwrap_or_default();
+            return last % 8 != 0;
+        }
+        let zeros = format!("{}{}", self.whole, self.fraction).ends_with("000");
+        self.whole == "0" && self.fraction.is_empty() && self.exponent == 0
+            || scale % 3 == 0 && !zeros && !self.whole.starts_with('0')
     }
 
     /// The number in units of 10⁻⁹, rounded away from zero.

@@ -8,8 +8,7 @@ fn templates() -> Vec<Value> {
 
 #[test]
 fn hashes_are_those_of_the_go_code() {
-    let expected =
-        [("6fc7bc8cdd", "7cf797ccff"), ("568cc675b", "57864db779"), ("5b7c786fdc", "595b6668c6")];
+    let expected = [("6fc7bc8cdd", "7cf797ccff"), ("568cc675b", "57864db779"), ("5b7c786fdc", "595b6668c6")];
     for (template, (plain, collided)) in templates().iter().zip(expected) {
         let mut shown = String::new();
         dump(&mut shown, template_type().expect("a pod template"), template);

@@ -16,6 +16,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::fields::{Datum, Element};
+use crate::schema::canonical;
 use crate::schema::table::{Any, ListTopology, Shape, Struct, Type};
 
 pub use combine::combine;
@@ -149,10 +150,14 @@ fn set_element(value: &Value) -> Result<Element<'_>, String> {
     }
 }
 
-/// The default that the schema declares for a key field of an item.
+/// What stands for a key field that an item leaves out: the default that the schema declares, or the
+/// zero value of a field that Go always writes.
 fn key_default(item: Typing<'_>, key: &str) -> Option<Value> {
-    let text = item?.as_struct()?.field(key)?.default();
-    serde_json::from_str(text).ok()
+    let found = item?.as_struct()?;
+    let field = found.field(key)?;
+    let declared = serde_json::from_str(field.default()).ok();
+    let written = !found.name().is_empty() && !field.omits_empty() && !field.is_pointer();
+    declared.or_else(|| written.then(|| canonical::zero(field.ty())))
 }
 
 #[cfg(test)]

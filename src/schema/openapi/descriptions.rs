@@ -8,6 +8,13 @@ use flate2::read::GzDecoder;
 
 static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptions.gz"));
 
+/// The description of a field of a model (`io.k8s.api.core.v1.Pod`); empty where it is not known.
+/// Costs a pass over the packed text: keep what it says.
+#[must_use]
+pub fn field(model: &str, field: &str) -> String {
+    Descriptions::new().of(model).remove(field).unwrap_or_default()
+}
+
 /// A place in the descriptions.
 pub(super) struct Descriptions {
     lines: BufReader<GzDecoder<&'static [u8]>>,

@@ -106,8 +106,7 @@ fn message(bytes: &[u8], ty: Struct<'_>, map: &mut Map<String, Value>, depth: us
     }
     let mut reader = Reader::new(bytes);
     while let Some((number, wire)) = reader.tag()? {
-        let found = ty.own_fields().find(|field| u64::from(field.number()) == number);
-        let Some(field) = found else {
+        let Some(field) = ty.field_numbered(number) else {
             reader.skip(wire)?;
             continue;
         };

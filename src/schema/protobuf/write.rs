@@ -17,7 +17,7 @@ pub fn encode(value: &Value, ty: Type<'_>, out: &mut Vec<u8>) {
 }
 
 fn message(value: &Value, ty: Struct<'_>, out: &mut Vec<u8>) {
-    for field in ty.own_fields() {
+    for field in ty.fields_by_number() {
         if field.number() == 0 {
             continue;
         }

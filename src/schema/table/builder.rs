@@ -179,11 +179,10 @@ impl TableBuilder {
             let mut own = Vec::new();
             for field in entry.fields {
                 let texts = (self.string(&field.name), self.string(&field.merge_key), self.string(&field.default));
-                own.push((field.number, self.id(fields.len() / 6)));
+                own.push(self.id(fields.len() / 6));
                 fields.extend([texts.0, field.ty.0, field.number, field.flags, texts.1, texts.2]);
             }
-            own.sort_by_key(|(number, _)| *number);
-            owned.push(own.into_iter().map(|(_, id)| id).collect());
+            owned.push(own);
         }
         for (index, entry) in self.structs.clone().iter().enumerate() {
             let mut all = Vec::new();
@@ -194,8 +193,14 @@ impl TableBuilder {
             indexes.extend(all.iter().map(|(_, id)| *id));
             let first_own = self.id(indexes.len());
             indexes.extend(own);
+            let first_numbered = self.id(indexes.len());
+            let mut numbered: Vec<(u16, u16)> =
+                entry.fields.iter().map(|field| field.number).zip(own.iter().copied()).collect();
+            numbered.sort_by_key(|(number, _)| *number);
+            indexes.extend(numbered.iter().map(|(_, id)| *id));
             let counts = (self.id(all.len()), self.id(own.len()));
-            structs.extend([entry.name, entry.package, first, counts.0, first_own, counts.1, entry.flags]);
+            let (name, package, flags) = (entry.name, entry.package, entry.flags);
+            structs.extend([name, package, first, counts.0, first_own, counts.1, flags, first_numbered]);
         }
         self.kinds.sort();
         let mut kinds = Vec::new();
@@ -211,9 +216,7 @@ impl TableBuilder {
     /// The fields of a struct by name, those of inlined structs included.
     fn flatten(&self, index: usize, owned: &[Vec<u16>], depth: usize, out: &mut Vec<(String, u16)>) {
         let (Some(entry), Some(ids)) = (self.structs.get(index), owned.get(index)) else { return };
-        let mut fields: Vec<&NewField> = entry.fields.iter().collect();
-        fields.sort_by_key(|field| field.number);
-        for (field, id) in fields.into_iter().zip(ids) {
+        for (field, id) in entry.fields.iter().zip(ids) {
             if field.flags & field_flag::INLINE == 0 {
                 out.push((field.name.clone(), *id));
             } else if let Some(record) = self.types.get(usize::from(field.ty.0))
@@ -249,7 +252,7 @@ impl TableBuilder {
             words(&mut out, rest);
         }
         for (section, numbers, width) in [
-            (Section::Structs, structs, 7),
+            (Section::Structs, structs, 8),
             (Section::Fields, fields, 6),
             (Section::Indexes, indexes, 1),
             (Section::Words, self.words.as_slice(), 1),

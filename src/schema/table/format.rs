@@ -21,7 +21,8 @@ pub enum Section {
     /// [`TYPE_SIZE`] bytes each: shape `u8`, flags `u8`, first, second, name, package.
     Types = 2,
     /// [`STRUCT_SIZE`] bytes each: name, package, first index and number of all fields by name,
-    /// first index and number of own fields by protobuf number, flags.
+    /// first index and number of own fields in the order of Go, flags, first index of own fields
+    /// by protobuf number.
     Structs = 3,
     /// [`FIELD_SIZE`] bytes each: name, type, protobuf number, flags, merge key, default.
     Fields = 4,
@@ -38,7 +39,7 @@ pub enum Section {
 /// Bytes of a type.
 pub const TYPE_SIZE: usize = 10;
 /// Bytes of a struct.
-pub const STRUCT_SIZE: usize = 14;
+pub const STRUCT_SIZE: usize = 16;
 /// Bytes of a field.
 pub const FIELD_SIZE: usize = 12;
 /// Bytes of a kind.

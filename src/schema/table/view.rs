@@ -72,11 +72,24 @@ impl<'t> Struct<'t> {
         (0..usize::from(self.word(3))).map(move |at| self.field_at(first + at))
     }
 
-    /// The fields of the struct itself in the order of their protobuf numbers; an inlined struct is one
-    /// of them. This is the view of protobuf.
+    /// The fields of the struct itself in the order of Go; an inlined struct is one of them.
     pub fn own_fields(self) -> impl ExactSizeIterator<Item = Field<'t>> {
         let first = usize::from(self.word(4));
         (0..usize::from(self.word(5))).map(move |at| self.field_at(first + at))
+    }
+
+    /// The fields of the struct itself in the order of their protobuf numbers.
+    pub fn fields_by_number(self) -> impl ExactSizeIterator<Item = Field<'t>> {
+        let first = usize::from(self.word(7));
+        (0..usize::from(self.word(5))).map(move |at| self.field_at(first + at))
+    }
+
+    /// The field with that protobuf number.
+    #[must_use]
+    pub fn field_numbered(self, number: u64) -> Option<Field<'t>> {
+        let first = usize::from(self.word(7));
+        search(usize::from(self.word(5)), |at| u64::from(self.field_at(first + at).number()).cmp(&number))
+            .map(|at| self.field_at(first + at))
     }
 
     /// The field of that name in JSON.
@@ -119,6 +132,11 @@ impl<'t> Field<'t> {
     #[must_use]
     pub fn number(self) -> u16 {
         self.word(2)
+    }
+
+    /// The flags of [`field_flag`].
+    pub(crate) fn flags(self) -> u16 {
+        self.word(3)
     }
 
     /// Whether Go leaves it out when it is empty.

@@ -38,9 +38,17 @@ fn misfits_are_told_as_upstream_does() {
     let doubled = pod_with(json!([{"name": "a"}, {"name": "a"}]));
     assert_eq!(words(&doubled, pod()), ".spec.containers: duplicate entries for key [name=\"a\"]");
     assert!(validate(&doubled, pod(), true).is_ok());
+    assert_eq!(words(&pod_with(json!([{"image": "a"}])), pod()), "", "what Go always writes need not be said");
     assert_eq!(
-        words(&pod_with(json!([{"image": "a"}])), pod()),
-        ".spec.containers: element 0: associative list with keys has an element that omits key field \"name\" (and doesn't have default value)"
+        words(
+            &json!({"status": {"conditions": [{}]}}),
+            Type::builtin("flowcontrol.apiserver.k8s.io", "v1", "FlowSchema")
+        ),
+        ".status.conditions: element 0: associative list with keys has an element that omits key field \"type\" (and doesn't have default value)"
+    );
+    assert_eq!(
+        words(&pod_with(json!([null])), pod()),
+        ".spec.containers: element 0: associative list with keys may not have a null element"
     );
     let port = pod_with(json!([{"name": "a", "ports": [{"containerPort": "x"}]}]));
     assert_eq!(
@@ -134,7 +142,7 @@ fn a_part_is_laid_over_a_whole() {
     let free =
         combine(&json!({"a": {"b": 1}, "l": [1], "s": 1}), &json!({"a": {"c": 2}, "l": [2], "s": {"x": 1}}), None);
     assert_eq!(free.unwrap(), json!({"a": {"b": 1, "c": 2}, "l": [2], "s": {"x": 1}}));
-    let words = combine(&pod_with(json!([])), &pod_with(json!([{"image": "x"}])), pod()).unwrap_err();
+    let words = combine(&pod_with(json!([])), &pod_with(json!([null])), pod()).unwrap_err();
     assert!(words.starts_with(".spec.containers: element 0: associative list"), "{words}");
 }
 
