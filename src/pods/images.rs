@@ -33,6 +33,14 @@ struct Pull {
     failure: Option<(&'static str, String)>,
 }
 
+impl Pull {
+    fn of(image: &str) -> Self {
+        let mut pull = Self::default();
+        image.clone_into(&mut pull.image);
+        pull
+    }
+}
+
 impl Drop for Pull {
     fn drop(&mut self) {
         if let Some(task) = &self.task {
@@ -98,7 +106,7 @@ impl Inner {
             let mut pulls = lock(&self.pulls.0);
             let pull = pulls.entry(place.clone()).or_default();
             if pull.image != asked {
-                *pull = Pull { image: asked.to_owned(), ..Pull::default() };
+                *pull = Pull::of(asked);
             }
             if pull.task.is_some() {
                 return Ok(match &pull.failure {
@@ -209,7 +217,8 @@ impl Inner {
         pull.task = None;
         match result {
             Ok(detail) => {
-                *pull = Pull { image: image.to_owned(), done: true, ..Pull::default() };
+                *pull = Pull::of(image);
+                pull.done = true;
                 drop(pulls);
                 let took = super::backoff::go_duration(took);
                 let message = format!(

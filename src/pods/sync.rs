@@ -26,8 +26,8 @@ use found::Found;
 
 /// A pod in work.
 pub(in crate::pods) struct View<'a> {
-    key: &'a PodKey,
-    pod: &'a Value,
+    pub(in crate::pods) key: &'a PodKey,
+    pub(in crate::pods) pod: &'a Value,
     /// Its containers on the engine.
     own: Vec<Found>,
     sources: Sources,
