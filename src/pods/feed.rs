@@ -85,7 +85,7 @@ impl Inner {
     }
 
     /// Room may have come for pods that had none.
-    fn wake_unbound(&self) {
+    pub(super) fn wake_unbound(&self) {
         let memory = lock(&self.memory);
         memory.iter().filter(|(_, pod)| !pod.unbound.is_empty()).for_each(|(key, _)| self.queue.add(key.clone()));
     }

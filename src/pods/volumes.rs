@@ -20,7 +20,7 @@ use crate::registry::{Changed, Part};
 use crate::schema::object::Object;
 use crate::schema::quantity::Quantity;
 
-pub(super) use disk::{inside, remove};
+pub(super) use disk::{inside, make_file, remove};
 use payload::{Files, Owner};
 
 /// Why a volume is not there yet; the message is that of the event `FailedMount`.
@@ -250,7 +250,7 @@ impl Inner {
             let mut object = old.clone();
             let annotations = object.metadata_mut().entry("annotations").or_insert_with(|| json!({}));
             annotations[SELECTED] = node.as_str().into();
-            Ok(Changed { object, managed: false })
+            Ok(Changed { object, managed: false, uid: None })
         };
         let options = crate::registry::WriteOptions::internal("kube-scheduler");
         self.registry.update(&target, Part::Main, &mut change, &options).await?;

@@ -171,6 +171,17 @@ pub(crate) fn inside(volume: &str, part: &str) -> Result<String, String> {
     Ok(known.to_string_lossy().into_owned())
 }
 
+/// Makes an empty file that any user of a container may write to.
+pub(crate) fn make_file(root: &Path, path: &Path) -> Result<(), Error> {
+    let parent = path.parent().unwrap_or(root);
+    folder(root, parent, 0o755)?;
+    if !path.exists() {
+        fs::write(path, b"").map_err(told("cannot make", path))?;
+        fs::set_permissions(path, Permissions::from_mode(0o666)).map_err(told("cannot make", path))?;
+    }
+    Ok(())
+}
+
 /// Removes the volumes of a pod; what is in memory is unmounted first.
 pub(crate) fn remove(pod: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(pod) {
