@@ -48,7 +48,7 @@ fn node(config: &Config, key: &Arc<TokenKey>, registry: Registry) -> Option<pods
         dns: true,
         domain: config.network.cluster_domain.clone(),
         addresses: vec![config.api.advertise_address.unwrap_or_else(addresses::best)],
-        issuer: super::tokens::issuer(&config.network.cluster_domain),
+        issuer: crate::registry::tokens::issuer(&config.network.cluster_domain),
         use_present: config.images.offline == Offline::UsePresent,
         pull_stall: config.images.pull_stall,
     };
