@@ -88,7 +88,7 @@ pub(crate) enum Error {
 }
 
 /// The node; cheap to clone.
-#[derive(Clone, Clone)]
+#[derive(Clone)]
 pub struct Node(Arc<Inner>);
 
 pub(crate) struct Inner {
