@@ -134,11 +134,6 @@ impl ContainerMemory {
     pub(super) fn restarts(&self) -> u64 {
         self.shown
     }
-
-    /// Whether the run is the one that was seen last.
-    pub(super) fn is_run(&self, id: &str, begun: Option<Timestamp>) -> bool {
-        self.run.as_ref().is_some_and(|(run, at)| run == id && *at == begun)
-    }
 }
 
 fn unknown_end(detail: &ContainerDetail) -> Option<Value> {

@@ -119,7 +119,7 @@ impl Bed {
         self.registry.create(&self.target(plural, &name), object, &options).await.unwrap();
     }
 
-    pub async fn change(&self, plural: &str, name: &str, change: impl Fn(&mut Value) + Send) {
+    pub async fn change(&self, plural: &str, name: &str, change: impl Fn(&mut Value) + Send + Sync) {
         let mut change = |old: &Value| {
             let mut object = old.clone();
             change(&mut object);
