@@ -21,6 +21,7 @@ use crate::registry::tokens::issuer;
 use crate::registry::{Catalog, Registry, Settings};
 use crate::store::{Notice, Store, StoreOptions};
 
+mod controllers;
 pub mod identity;
 mod node;
 pub mod reset;

@@ -14,7 +14,6 @@ use crate::registry::Registry;
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 
-mod md5;
 pub mod subsets;
 
 const MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";

@@ -170,9 +170,7 @@ impl GarbageCollector {
         for (dependent, place, _) in dependents {
             if let Some(at) = self.target(&place) {
                 let owner = head.metadata.uid.clone();
-                self.cluster
-                    .change(&at, &dependent.to_string(), |object| super::pods::release(object, &owner))
-                    .await?;
+                self.cluster.change(&at, &dependent.to_string(), |object| super::pods::release(object, &owner)).await?;
             }
         }
         self.drop_finalizer(target, &head.metadata.uid, ORPHAN).await
@@ -261,8 +259,7 @@ impl GarbageCollector {
         if self.gone.lock().unwrap_or_else(PoisonError::into_inner).contains(&uid) {
             return Ok(false);
         }
-        let mut list =
-            self.cluster.registry.list(kind, Filter::everything(None), ListOptions::default()).await?;
+        let mut list = self.cluster.registry.list(kind, Filter::everything(None), ListOptions::default()).await?;
         while let Some(record) = list.next().await? {
             if record.key.name == owner.name && Head::of(&record).metadata.uid == owner.uid {
                 return Ok(true);

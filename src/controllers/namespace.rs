@@ -91,8 +91,7 @@ impl NamespaceController {
             return Ok((!remaining.failures.is_empty()).then_some(Duration::from_secs(5)));
         }
         self.wait(name, false);
-        let finalizers: Vec<&Value> =
-            shown.list("/spec/finalizers").iter().filter(|one| **one != KUBERNETES).collect();
+        let finalizers: Vec<&Value> = shown.list("/spec/finalizers").iter().filter(|one| **one != KUBERNETES).collect();
         let finalizers = json!(finalizers);
         shown.section_mut("spec").insert("finalizers".into(), finalizers);
         self.cluster.write("", "namespaces", Part::Sub("finalize"), &shown).await?;

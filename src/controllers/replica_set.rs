@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::cluster::{Cluster, namespace_is_going};
 use super::{Controller, ObjectKey, Source, pods};
 use crate::registry::Registry;
+use crate::registry::delete::Deleted;
 use crate::registry::events::EventType;
 use crate::registry::queue::Queue;
 use crate::schema::object::Object;
@@ -47,12 +48,13 @@ impl ReplicaSetController {
         let Some(set) = found else { return Ok(None) };
         let selector = Selector::from_object(&set["spec"]["selector"]).map_err(Status::internal)?;
         let own = self.claim(&set, &selector).await?;
-        let (active, ending): (Vec<Value>, Vec<Value>) =
+        let (mut active, ending): (Vec<Value>, Vec<Value>) =
             own.into_iter().filter(|pod| !pods::is_finished(pod)).partition(|pod| !pod.is_deleting());
-        let outcome = if set.is_deleting() { Ok(()) } else { self.manage(&set, &active).await };
+        let mut terminating = ending.len();
+        let outcome = if set.is_deleting() { Ok(()) } else { self.manage(&set, &mut active, &mut terminating).await };
         let failure = outcome.as_ref().err().map(|status: &Status| status.message.clone());
         let now = Timestamp::now();
-        let seen = status::Seen { set: &set, active: &active, terminating: ending.len(), failure };
+        let seen = status::Seen { set: &set, active: &active, terminating, failure };
         if let Some(status) = status::next(&seen, now) {
             let mut shown = set.clone();
             shown["status"] = status;
@@ -95,27 +97,28 @@ impl ReplicaSetController {
         Ok(own)
     }
 
-    /// Makes what is missing and deletes what is too much.
-    async fn manage(&self, set: &Value, active: &[Value]) -> Result<(), Status> {
+    /// Makes what is missing and deletes what is too much; the lists are then as they have become.
+    async fn manage(&self, set: &Value, active: &mut Vec<Value>, terminating: &mut usize) -> Result<(), Status> {
         let wanted = usize::try_from(set.int("/spec/replicas").unwrap_or(1)).unwrap_or(0);
         if active.len() < wanted {
             let missing = (wanted - active.len()).min(BURST);
-            return self.create(set, missing).await;
+            return self.create(set, missing, active).await;
         }
         if active.len() > wanted {
             let count = (active.len() - wanted).min(BURST);
-            return self.delete(set, count, active).await;
+            return self.delete(set, count, active, terminating).await;
         }
         Ok(())
     }
 
     /// Makes pods until one is refused: the next would be too.
-    async fn create(&self, set: &Value, count: usize) -> Result<(), Status> {
+    async fn create(&self, set: &Value, count: usize, active: &mut Vec<Value>) -> Result<(), Status> {
         for _ in 0..count {
             match self.cluster.create("", "pods", pod_of(set)).await {
                 Ok(pod) => {
                     let message = format!("Created pod: {}", pod.name());
                     self.cluster.tell(set, EventType::Normal, "SuccessfulCreate", &message).await;
+                    active.push(pod);
                 }
                 Err(status) if namespace_is_going(&status) => return Ok(()),
                 Err(status) => {
@@ -128,14 +131,23 @@ impl ReplicaSetController {
         Ok(())
     }
 
-    async fn delete(&self, set: &Value, count: usize, active: &[Value]) -> Result<(), Status> {
+    async fn delete(
+        &self,
+        set: &Value,
+        count: usize,
+        active: &mut Vec<Value>,
+        terminating: &mut usize,
+    ) -> Result<(), Status> {
         let related = self.related(set).await?;
         let doomed = rank::first_to_go(active, &related, count, Timestamp::now());
-        for pod in doomed {
+        let doomed: Vec<Value> = doomed.into_iter().cloned().collect();
+        for pod in &doomed {
             let target = self.cluster.registry.target("", "pods", pod.namespace(), pod.name())?;
             match self.cluster.delete(&target, pod.uid(), None).await {
-                Ok(None) => {}
-                Ok(Some(_)) => {
+                Ok(None) => active.retain(|other| other.uid() != pod.uid()),
+                Ok(Some(deleted)) => {
+                    active.retain(|other| other.uid() != pod.uid());
+                    *terminating += usize::from(matches!(deleted, Deleted::Waiting(_)));
                     let message = format!("Deleted pod: {}", pod.name());
                     self.cluster.tell(set, EventType::Normal, "SuccessfulDelete", &message).await;
                 }

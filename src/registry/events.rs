@@ -168,9 +168,10 @@ impl Recorder {
             None => self.create(involved, event).await,
         };
         if let Err(status) = outcome {
-            let forgotten = status.details.as_ref().is_some_and(|details| {
-                details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating")
-            });
+            let forgotten = status
+                .details
+                .as_ref()
+                .is_some_and(|details| details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating"));
             if !forgotten {
                 tracing::debug!(object = involved.name, reason, error = %status, "event is lost");
             }

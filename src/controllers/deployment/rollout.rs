@@ -251,9 +251,8 @@ impl<'a> Round<'a> {
             return Ok(false);
         }
         let least = replicas(&self.deployment) - max_unavailable(&self.deployment);
-        let new_missing = self.new.as_ref().map_or(0, |new| {
-            replicas(new) - new.int("/status/availableReplicas").unwrap_or(0)
-        });
+        let new_missing =
+            self.new.as_ref().map_or(0, |new| replicas(new) - new.int("/status/availableReplicas").unwrap_or(0));
         let room = sets::wanted(self.old.iter().chain(&self.new)) - least - new_missing;
         if room <= 0 {
             return Ok(false);

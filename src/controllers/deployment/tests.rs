@@ -92,6 +92,9 @@ fn a_rollout_that_stands_still_times_out() {
     assert_eq!(status::look_again(&deployment, at(601)), None);
     let done = set("new", 1, 1, 2, "1");
     let after = status::rolling(&deployment, Some(&done), &[], at(700));
-    assert_eq!(conditions::get(&after, "Progressing").map(|found| &found["reason"]), Some(&json!("NewReplicaSetAvailable")));
+    assert_eq!(
+        conditions::get(&after, "Progressing").map(|found| &found["reason"]),
+        Some(&json!("NewReplicaSetAvailable"))
+    );
     assert!(status::is_complete(&deployment, &after));
 }

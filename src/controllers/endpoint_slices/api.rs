@@ -34,19 +34,27 @@ impl ApiEndpoints {
     async fn sync(&self) -> Result<Option<Duration>, Status> {
         let ports = json!([{"name": "https", "port": self.port, "protocol": "TCP"}]);
         let address = self.address.to_string();
-        self.put("", "endpoints", json!({
-            "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {
-                "endpointslice.kubernetes.io/skip-mirror": "true"}},
-            "subsets": [{"addresses": [{"ip": address}], "ports": ports}],
-        }))
+        self.put(
+            "",
+            "endpoints",
+            json!({
+                "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {
+                    "endpointslice.kubernetes.io/skip-mirror": "true"}},
+                "subsets": [{"addresses": [{"ip": address}], "ports": ports}],
+            }),
+        )
         .await?;
         let family = if self.address.is_ipv6() { "IPv6" } else { "IPv4" };
-        self.put(GROUP, "endpointslices", json!({
-            "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {SERVICE: NAME}},
-            "addressType": family,
-            "endpoints": [{"addresses": [address], "conditions": {"ready": true}}],
-            "ports": ports,
-        }))
+        self.put(
+            GROUP,
+            "endpointslices",
+            json!({
+                "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {SERVICE: NAME}},
+                "addressType": family,
+                "endpoints": [{"addresses": [address], "conditions": {"ready": true}}],
+                "ports": ports,
+            }),
+        )
         .await?;
         Ok(None)
     }

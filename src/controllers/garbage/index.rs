@@ -93,11 +93,8 @@ impl Index {
         }
         let deleting = meta.deletion_timestamp.is_some();
         let held = deleting && meta.finalizers.iter().any(|one| one == FOREGROUND || one == ORPHAN);
-        let owners: Box<[(Uid, bool)]> = meta
-            .owner_references
-            .iter()
-            .map(|owner| (Uid::of(&owner.uid), owner.block_owner_deletion))
-            .collect();
+        let owners: Box<[(Uid, bool)]> =
+            meta.owner_references.iter().map(|owner| (Uid::of(&owner.uid), owner.block_owner_deletion)).collect();
         let before = self.nodes.get(&uid).map(|node| node.owners.clone()).unwrap_or_default();
         for (owner, _) in before.iter().filter(|(owner, _)| !owners.iter().any(|(kept, _)| kept == owner)) {
             self.unlink(*owner, uid);

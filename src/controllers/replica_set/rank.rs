@@ -16,9 +16,8 @@ const COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 
 /// The `count` pods of `active` that go first; `related` are all pods of the same controller.
 pub fn first_to_go<'a>(active: &'a [Value], related: &[Value], count: usize, now: Timestamp) -> Vec<&'a Value> {
-    let on_node = |node: &str| {
-        related.iter().filter(|pod| pods::is_active(pod) && pod.text("/spec/nodeName") == node).count()
-    };
+    let on_node =
+        |node: &str| related.iter().filter(|pod| pods::is_active(pod) && pod.text("/spec/nodeName") == node).count();
     let mut ranked: Vec<(&Value, usize)> =
         active.iter().map(|pod| (pod, on_node(pod.text("/spec/nodeName")))).collect();
     ranked.sort_by(|left, right| compare(*left, *right, now));
@@ -40,7 +39,9 @@ fn compare((left, left_rank): (&Value, usize), (right, right_rank): (&Value, usi
         .then_with(|| ready.0.cmp(&ready.1))
         .then_with(|| cost(left).cmp(&cost(right)))
         .then_with(|| Reverse(left_rank).cmp(&Reverse(right_rank)))
-        .then_with(|| if ready == (true, true) { by_age(ready_since(left), ready_since(right), now) } else { Ordering::Equal })
+        .then_with(|| {
+            if ready == (true, true) { by_age(ready_since(left), ready_since(right), now) } else { Ordering::Equal }
+        })
         .then_with(|| Reverse(restarts(left)).cmp(&Reverse(restarts(right))))
         .then_with(|| by_age(created(left), created(right), now))
         .then_with(|| left.uid().cmp(right.uid()))

@@ -11,7 +11,7 @@ use crate::schema::selector::Selector;
 pub struct Seen<'a> {
     /// The set.
     pub set: &'a Value,
-    /// Its pods that are neither finished nor on their way out, as they were before this round.
+    /// Its pods that are neither finished nor on their way out.
     pub active: &'a [Value],
     /// Number of those on their way out.
     pub terminating: usize,

@@ -6,8 +6,8 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::{STORAGE, VolumeController};
-use crate::registry::{Registry, WriteOptions};
 use crate::registry::events::EventType;
+use crate::registry::{Registry, WriteOptions};
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 
