@@ -63,7 +63,8 @@ fn a_restart_doubles_nothing() {
     with_bed(2, async |bed: &mut Bed| {
         bed.start();
         bed.create("pods", pod("one", json!({"containers": [shell("main", "sleep 1000")]}))).await;
-        bed.create("pods", pod("two", json!({"containers": [shell("a", "sleep 1000"), shell("b", "sleep 1000")]}))).await;
+        bed.create("pods", pod("two", json!({"containers": [shell("a", "sleep 1000"), shell("b", "sleep 1000")]})))
+            .await;
         bed.until("one", is_ready).await;
         bed.until("two", is_ready).await;
         let before = bed.ids().await;
@@ -91,14 +92,19 @@ fn a_restart_doubles_nothing() {
 fn crashes_are_counted_and_ends_are_told() {
     with_bed(3, async |bed: &mut Bed| {
         bed.start();
-        bed.create("pods", pod("crash", json!({"containers": [shell("main", "echo gone > /dev/termination-log; exit 3")]}))).await;
+        bed.create(
+            "pods",
+            pod("crash", json!({"containers": [shell("main", "echo gone > /dev/termination-log; exit 3")]})),
+        )
+        .await;
         let status = |pod: &Value| pod["status"]["containerStatuses"][0].clone();
         let up = bed.until("crash", |pod| status(pod)["restartCount"].as_u64() >= Some(3)).await;
         let last = &status(&up)["lastState"]["terminated"];
         assert_eq!((last["exitCode"].as_i64(), last["reason"].as_str()), (Some(3), Some("Error")));
         assert_eq!(up["status"]["phase"], "Running");
         bed.until("crash", |pod| status(pod)["state"]["waiting"]["reason"] == "CrashLoopBackOff").await;
-        bed.create("pods", pod("once", json!({"restartPolicy": "Never", "containers": [shell("main", "exit 0")]}))).await;
+        bed.create("pods", pod("once", json!({"restartPolicy": "Never", "containers": [shell("main", "exit 0")]})))
+            .await;
         let done = bed.until("once", |pod| pod["status"]["phase"] == "Succeeded").await;
         assert_eq!(status(&done)["state"]["terminated"]["reason"], "Completed");
         let bad = json!({"name": "main", "image": "k2d.test.invalid/none:1"});
@@ -114,7 +120,8 @@ fn crashes_are_counted_and_ends_are_told() {
 fn files_follow_their_objects() {
     with_bed(4, async |bed: &mut Bed| {
         bed.start();
-        bed.create("configmaps", json!({"metadata": {"name": "c", "namespace": "default"}, "data": {"key": "1"}})).await;
+        bed.create("configmaps", json!({"metadata": {"name": "c", "namespace": "default"}, "data": {"key": "1"}}))
+            .await;
         let mut container = shell("main", "sleep 1000");
         container["volumeMounts"] = json!([{"name": "v", "mountPath": "/v"}, {"name": "t", "mountPath": "/t"}]);
         let volumes = json!([
@@ -174,7 +181,10 @@ fn what_people_do_with_docker_is_respected() {
         bed.until("one", |pod| state(pod)["terminated"]["exitCode"] == 137).await;
         bed.engine.start_container(&id).await.expect("started");
         bed.until("one", is_ready).await;
-        bed.engine.remove_container(&id, k2d::engine::RemoveOptions { force: true, volumes: true }).await.expect("removed");
+        bed.engine
+            .remove_container(&id, k2d::engine::RemoveOptions { force: true, volumes: true })
+            .await
+            .expect("removed");
         bed.until_gone("one").await;
         assert!(bed.containers().await.is_empty());
     });
@@ -185,15 +195,17 @@ fn a_container_that_is_not_alive_is_started_again() {
     with_bed(7, async |bed: &mut Bed| {
         bed.start();
         let mut container = shell("main", "touch /tmp/ok; sleep 2; rm /tmp/ok; sleep 1000");
-        container["livenessProbe"] =
-            json!({"exec": {"command": ["cat", "/tmp/ok"]}, "periodSeconds": 1, "failureThreshold": 1, "initialDelaySeconds": 1});
+        container["livenessProbe"] = json!({"exec": {"command": ["cat", "/tmp/ok"]}, "periodSeconds": 1, "failureThreshold": 1, "initialDelaySeconds": 1});
         bed.create("pods", pod("alive", json!({"containers": [container]}))).await;
         let status = |pod: &Value| pod["status"]["containerStatuses"][0].clone();
         let again = |pod: &Value| status(pod)["restartCount"].as_u64() >= Some(1) && status(pod)["ready"] == true;
         let up = bed.until("alive", again).await;
         assert_eq!(status(&up)["lastState"]["terminated"]["exitCode"], 137);
         let reasons = bed.event_reasons("alive").await;
-        assert!(reasons.iter().any(|one| one == "Unhealthy") && reasons.iter().any(|one| one == "Killing"), "{reasons:?}");
+        assert!(
+            reasons.iter().any(|one| one == "Unhealthy") && reasons.iter().any(|one| one == "Killing"),
+            "{reasons:?}"
+        );
         bed.delete("alive").await;
         bed.until_gone("alive").await;
         assert!(bed.containers().await.is_empty());

@@ -10,27 +10,29 @@ use crate::engine::{self, Engine, Socket};
 use crate::host::addresses;
 use crate::host::token::TokenKey;
 use crate::network::addresses::Network;
-use crate::pods;
+use crate::pods::{self, Node};
 use crate::registry::Registry;
 
 /// Starts what the configuration asks for; it ends when the set is dropped.
-pub fn start(config: &Config, registry: &Registry, key: &Arc<TokenKey>, _authority: &str) -> JoinSet<()> {
+pub fn start(config: &Config, registry: &Registry, node: Option<Node>, _authority: &str) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     if config.api_only {
         return tasks;
     }
     let list: Vec<Arc<dyn Controller>> = Vec::new();
-    let registry_for_node = registry.clone();
     let registry = registry.clone();
     tasks.spawn(async move { controllers::run(&registry, list).await });
-    if let Some(node) = node(config, key, registry_for_node) {
+    if let Some(node) = node {
         tasks.spawn(node.run());
     }
     tasks
 }
 
 /// The node, where there is an engine.
-fn node(config: &Config, key: &Arc<TokenKey>, registry: Registry) -> Option<pods::Node> {
+pub fn make(config: &Config, key: &Arc<TokenKey>, registry: Registry) -> Option<Node> {
+    if config.api_only {
+        return None;
+    }
     let socket = match &config.engine.socket {
         EngineSocket::None => return None,
         EngineSocket::Auto => Socket::Auto { docker_host: std::env::var("DOCKER_HOST").ok() },
@@ -52,5 +54,5 @@ fn node(config: &Config, key: &Arc<TokenKey>, registry: Registry) -> Option<pods
         use_present: config.images.offline == Offline::UsePresent,
         pull_stall: config.images.pull_stall,
     };
-    Some(pods::Node::new(settings, registry, engine, Arc::clone(key)))
+    Some(Node::new(settings, registry, engine, Arc::clone(key)))
 }

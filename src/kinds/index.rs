@@ -5,13 +5,14 @@ use super::admission::webhooks;
 use super::apps::{controller_revision, daemon_set, deployment, replica_set, stateful_set};
 use super::autoscaling::pod_autoscaler;
 use super::batch::{cron_job, job};
+use super::certificates::signing_request;
 use super::coordination::lease;
 use super::core::{
-    claim, config_map, endpoints, event, limit_range, namespace, node, pod, pod_template, replication_controller,
-    resource_quota, secret, service, service_account, volume,
+    binding as pod_binding, claim, component_status, config_map, endpoints, event, limit_range, namespace, node, pod,
+    pod_template, replication_controller, resource_quota, secret, service, service_account, volume,
 };
 use super::discovery::endpoint_slice;
-use super::networking::{ingress, ingress_class, network_policy};
+use super::networking::{address, ingress, ingress_class, network_policy, service_range};
 use super::policy::disruption_budget;
 use super::rbac::{binding, role};
 use super::runtime::runtime_class;
@@ -22,6 +23,8 @@ use super::storage::{attributes_class, capacity, csi_driver, csi_node, storage_c
 #[must_use]
 pub fn all() -> Vec<Kind> {
     vec![
+        pod_binding::kind(),
+        component_status::kind(),
         config_map::kind(),
         endpoints::kind(),
         event::kind(),
@@ -46,9 +49,12 @@ pub fn all() -> Vec<Kind> {
         pod_autoscaler::kind(),
         cron_job::kind(),
         job::kind(),
-        ingress::kind(),
+        signing_request::kind(),
         ingress_class::kind(),
+        ingress::kind(),
+        address::kind(),
         network_policy::kind(),
+        service_range::kind(),
         disruption_budget::kind(),
         binding::cluster_kind(),
         role::cluster_kind(),

@@ -260,9 +260,7 @@ async fn ask(inner: &Arc<Inner>, pod: &Value, container: &Value, id: &str, spec:
         return match inner.engine.run_exec(id, &run, time, LIMIT).await {
             Ok((0, _)) => Ok(()),
             Ok((_, output)) => Err(String::from_utf8_lossy(&output).into_owned()),
-            Err(EngineError::TimedOut { .. }) => {
-                Err(format!("command timed out: {shown} timed out after {seconds}s"))
-            }
+            Err(EngineError::TimedOut { .. }) => Err(format!("command timed out: {shown} timed out after {seconds}s")),
             Err(error) => Err(error.to_string()),
         };
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::translate::container::ports;
 use super::translate::container::is_sidecar;
+use super::translate::container::ports;
 use crate::schema::object::Object;
 use crate::schema::quantity::Quantity;
 use crate::schema::selector::Selector;

@@ -39,15 +39,19 @@ pub fn choose(pod: &Value, asked: &str) -> Result<String, Status> {
         let message = format!("container {asked} is not valid for pod {}", pod.name());
         return if known { Ok(asked.to_owned()) } else { Err(Status::bad_request(message)) };
     }
-    let default = pod.annotation("kubectl.kubernetes.io/default-container").filter(|name| main.iter().any(|m| m == name));
+    let default =
+        pod.annotation("kubectl.kubernetes.io/default-container").filter(|name| main.iter().any(|m| m == name));
     if let Some(name) = default {
         return Ok(name.to_owned());
     }
     match main.as_slice() {
         [one] => Ok(one.clone()),
         _ => {
-            let mut message =
-                format!("a container name must be specified for pod {}, choose one of: [{}]", pod.name(), main.join(" "));
+            let mut message = format!(
+                "a container name must be specified for pod {}, choose one of: [{}]",
+                pod.name(),
+                main.join(" ")
+            );
             if !init.is_empty() {
                 message.push_str(&format!(" or one of the init containers: [{}]", init.join(" ")));
             }
@@ -75,9 +79,8 @@ impl Node {
         let inner = &self.0;
         let (object, own) = inner.pod_and_containers(namespace, pod).await?;
         let name = choose(&object, container)?;
-        let missing = || {
-            Status::bad_request(format!("previous terminated container \"{name}\" in pod \"{pod}\" not found"))
-        };
+        let missing =
+            || Status::bad_request(format!("previous terminated container \"{name}\" in pod \"{pod}\" not found"));
         let mut options = options.clone();
         let found = match (current(&own, &name), previous) {
             (Some(found), true) => match earlier(&own, &name) {
@@ -130,11 +133,11 @@ impl Node {
     ///
     /// # Errors
     /// 500 where the engine does not do it.
-    pub async fn resize(&self, process: &Process, columns: u16, rows: u16) -> Result<(), Status> {
+    pub async fn resize(&self, exec: Option<&str>, container: &str, columns: u16, rows: u16) -> Result<(), Status> {
         let engine = &self.0.engine;
-        let done = match &process.exec {
+        let done = match exec {
             Some(exec) => engine.resize_exec(exec, columns, rows).await,
-            None => engine.resize_container(&process.container, columns, rows).await,
+            None => engine.resize_container(container, columns, rows).await,
         };
         done.map_err(|error| Status::internal(&error))
     }
@@ -178,7 +181,10 @@ impl Inner {
             Error::Api(status) => status,
             other => Status::internal(&other),
         })?;
-        Ok((object, own.into_iter().filter(|found| !found.is(Role::Pause) || found.container() != names::PAUSE).collect()))
+        Ok((
+            object,
+            own.into_iter().filter(|found| !found.is(Role::Pause) || found.container() != names::PAUSE).collect(),
+        ))
     }
 
     async fn running(&self, namespace: &str, pod: &str, container: &str) -> Result<(String, bool), Status> {
@@ -206,7 +212,8 @@ fn not_begun(pod: &Value, name: &str) -> Status {
     let reason = status.map(|status| status.text("/state/waiting/reason")).unwrap_or_default();
     let message = match reason {
         "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => {
-            let cause = if reason == "ErrImagePull" { "image can't be pulled" } else { "trying and failing to pull image" };
+            let cause =
+                if reason == "ErrImagePull" { "image can't be pulled" } else { "trying and failing to pull image" };
             format!("container \"{name}\" in pod \"{}\" is waiting to start: {cause}", pod.name())
         }
         "" => format!("container \"{name}\" in pod \"{}\" is not available", pod.name()),

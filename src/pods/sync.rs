@@ -333,8 +333,7 @@ impl Inner {
     /// Whether the claims of a pod are bound; what is in the way otherwise. A claim that waits for its first
     /// pod is told that this is it.
     async fn claims_of(&self, pod: &Value) -> Result<Option<String>, Error> {
-        const PREEMPTION: &str =
-            "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.";
+        const PREEMPTION: &str = "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.";
         for claim in References::of(pod).claims {
             let target = self.registry.target("", "persistentvolumeclaims", pod.namespace(), &claim)?;
             let Some(object) = self.registry.read(&target).await? else {

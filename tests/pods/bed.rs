@@ -214,9 +214,7 @@ impl Bed {
 
     /// Runs a command until it says what is wanted, for a second.
     pub async fn until_exec(&self, pod: &str, command: &[&str], wanted: &str) {
-        let asking = async {
-            while self.exec(pod, command).await.1 != wanted {}
-        };
+        let asking = async { while self.exec(pod, command).await.1 != wanted {} };
         tokio::time::timeout(Duration::from_secs(5), asking).await.expect("the file changes soon");
     }
 

@@ -12,17 +12,29 @@ use crate::schema::names;
 use crate::schema::rules::{Fill, Fills, each_map, fill, formatted, items, text};
 
 const FILLS: Fills = &[("", &[("roleRef", Fill::Map)]), ("roleRef", &[("apiGroup", Fill::Text(GROUP))])];
-const COLUMNS: &[Row] = &columns("api.rbac.v1.RoleBinding");
-const CLUSTER_COLUMNS: &[Row] = &columns("api.rbac.v1.ClusterRoleBinding");
+const COLUMNS: &[Row] = &columns([
+    "roleRef can reference a Role in the current namespace or a ClusterRole in the global namespace. If the RoleRef \
+     cannot be resolved, the Authorizer must return an error.",
+    "Users in the roleBinding",
+    "Groups in the roleBinding",
+    "ServiceAccounts in the roleBinding",
+]);
+const CLUSTER_COLUMNS: &[Row] = &columns([
+    "roleRef can only reference a ClusterRole in the global namespace. If the RoleRef cannot be resolved, the \
+     Authorizer must return an error.",
+    "Users in the clusterRoleBinding",
+    "Groups in the clusterRoleBinding",
+    "ServiceAccounts in the clusterRoleBinding",
+]);
 
-const fn columns(of: &'static str) -> [Row; 6] {
+const fn columns([role, users, groups, accounts]: [&'static str; 4]) -> [Row; 6] {
     [
         NAME,
-        text_column("Role", About::Field(of, "roleRef")),
+        text_column("Role", About::Text(role)),
         AGE,
-        wide("Users", About::Text("Users in the roleBinding")),
-        wide("Groups", About::Text("Groups in the roleBinding")),
-        wide("ServiceAccounts", About::Text("ServiceAccounts in the roleBinding")),
+        wide("Users", About::Text(users)),
+        wide("Groups", About::Text(groups)),
+        wide("ServiceAccounts", About::Text(accounts)),
     ]
 }
 

@@ -184,9 +184,8 @@ impl Inner {
     async fn resize(&self, definition: &Value, found: &Found) -> Result<(), Error> {
         let wanted = super::super::translate::resources::limits(definition);
         let have = &found.detail.host.resources;
-        let same = wanted.cpu_shares == have.cpu_shares
-            && wanted.cpu_quota == have.cpu_quota
-            && wanted.memory == have.memory;
+        let same =
+            wanted.cpu_shares == have.cpu_shares && wanted.cpu_quota == have.cpu_quota && wanted.memory == have.memory;
         // A shares value that the engine does not tell is not worth a call each time.
         if same || have.cpu_shares.is_none() {
             return Ok(());

@@ -36,12 +36,14 @@ impl Inner {
     pub(super) async fn observe(&self, view: &View<'_>) -> Result<Observation, Error> {
         let pod = view.pod;
         let mut seen = Observation { place: view.place.clone(), ..Observation::default() };
-        let holder = if needs_pause(pod) { view.own.iter().find(|found| found.is(Role::Pause)) } else { view.own.first() };
+        let holder =
+            if needs_pause(pod) { view.own.iter().find(|found| found.is(Role::Pause)) } else { view.own.first() };
         seen.network_ready = holder.is_some_and(|found| found.lives() || !found.is(Role::Pause));
         if view.own.is_empty() && pod["spec"]["hostNetwork"] != true {
             seen.place.pod_ip.clear();
         }
-        let initialized = view.own.iter().any(|found| found.is(Role::Main)) || pod.list("/spec/initContainers").is_empty();
+        let initialized =
+            view.own.iter().any(|found| found.is(Role::Main)) || pod.list("/spec/initContainers").is_empty();
         for list in ["/spec/initContainers", "/spec/containers", "/spec/ephemeralContainers"] {
             for container in pod.list(list) {
                 let name = container.text("/name");
@@ -83,7 +85,9 @@ impl Inner {
             seen.restarts = before.map_or(0, |before| before.restarts()).max(one.restarts());
         }
         if one.last.is_none() {
-            one.last = before.filter(|before| before.detail.state.started_at.is_some()).map(|before| terminated(&before.detail, ""));
+            one.last = before
+                .filter(|before| before.detail.state.started_at.is_some())
+                .map(|before| terminated(&before.detail, ""));
         }
         seen.last.clone_from(&one.last);
         seen.message.clone_from(&one.message);
@@ -169,7 +173,9 @@ fn waiting(found: &Found, one: &ContainerMemory, pod: &Value, name: &str) -> Opt
             let pause = go_duration(engine_pause(found.detail.restart_count));
             Some(("CrashLoopBackOff".to_owned(), crash_loop(&pause, pod, name)))
         }
-        ContainerState::Created => one.failure.clone().or_else(|| Some(("ContainerCreating".to_owned(), String::new()))),
+        ContainerState::Created => {
+            one.failure.clone().or_else(|| Some(("ContainerCreating".to_owned(), String::new())))
+        }
         _ => None,
     }
 }

@@ -34,12 +34,7 @@ fn folder(root: &Path, path: &Path, mode: u32) -> Result<bool, Error> {
 }
 
 /// An empty folder for a pod; in memory with `Some(limit)`.
-pub(super) fn empty(
-    root: &Path,
-    path: &Path,
-    memory: Option<Option<i64>>,
-    group: Option<u32>,
-) -> Result<(), Error> {
+pub(super) fn empty(root: &Path, path: &Path, memory: Option<Option<i64>>, group: Option<u32>) -> Result<(), Error> {
     let new = folder(root, path, 0o777)?;
     if let Some(limit) = memory
         && !is_mount(path)

@@ -82,13 +82,7 @@ pub(super) fn files(
     Ok(out)
 }
 
-fn config_map(
-    out: &mut Files,
-    source: &Value,
-    name: &str,
-    mode: u32,
-    sources: &Sources,
-) -> Result<(), String> {
+fn config_map(out: &mut Files, source: &Value, name: &str, mode: u32, sources: &Sources) -> Result<(), String> {
     let Some(map) = sources.config_maps.get(name) else {
         return absent(source, format!("configmap \"{name}\" not found"));
     };
@@ -102,13 +96,7 @@ fn config_map(
     pick(out, source, mode, keys, &bytes, "configmap references non-existent config key")
 }
 
-fn secret(
-    out: &mut Files,
-    source: &Value,
-    name: &str,
-    mode: u32,
-    sources: &Sources,
-) -> Result<(), String> {
+fn secret(out: &mut Files, source: &Value, name: &str, mode: u32, sources: &Sources) -> Result<(), String> {
     let Some(secret) = sources.secrets.get(name) else {
         return absent(source, format!("secret \"{name}\" not found"));
     };
