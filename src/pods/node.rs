@@ -28,6 +28,8 @@ pub(super) struct Capacity {
     /// Bytes of the disk below the state.
     pub(super) storage: i64,
     pods: u32,
+    /// The lowest `oom_score_adj` that the engine may set.
+    pub(super) lowest_oom_score: i64,
     changed: Notify,
 }
 
@@ -43,6 +45,7 @@ impl Capacity {
             storage: number(disk.total),
             facts,
             pods,
+            lowest_oom_score: lowest_oom_score(),
             changed: Notify::new(),
         }
     }
@@ -182,6 +185,16 @@ impl Inner {
             _ => Ok(()),
         }
     }
+}
+
+/// A machine that is itself a container mostly lacks `CAP_SYS_RESOURCE`, without which no score may be lowered
+/// (proc_pid_oom_score_adj(5)): the engine would not start a container that asks for it.
+fn lowest_oom_score() -> i64 {
+    const SYS_RESOURCE: u32 = 24;
+    let status = std::fs::read_to_string("/proc/1/status").unwrap_or_default();
+    let bound = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
+    let bound = bound.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(u64::MAX);
+    if bound >> SYS_RESOURCE & 1 == 1 { -1000 } else { 0 }
 }
 
 fn condition(node: &Value, kind: &str, status: &str, reason: &str, message: &str) -> Value {

@@ -193,6 +193,7 @@ impl Inner {
             memory: self.facts.memory,
             memory_capacity: self.facts.memory,
             storage: self.facts.storage,
+            lowest_oom_score: self.facts.lowest_oom_score,
         }
     }
 
