@@ -1,7 +1,6 @@
 //! Volumes of the engine for the controllers.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
@@ -13,14 +12,14 @@ const INSTANCE: &str = "k2d.io/instance";
 
 /// Makes and removes volumes of an engine, for one instance.
 pub struct EngineVolumes {
-    engine: Arc<Engine>,
+    engine: Engine,
     instance: String,
 }
 
 impl EngineVolumes {
     /// On that engine.
-    pub fn new(engine: &Arc<Engine>, instance: &str) -> Self {
-        Self { engine: Arc::clone(engine), instance: instance.to_owned() }
+    pub fn new(engine: &Engine, instance: &str) -> Self {
+        Self { engine: engine.clone(), instance: instance.to_owned() }
     }
 }
 
