@@ -18,13 +18,15 @@ pub mod proto;
 pub mod request;
 pub mod server;
 pub mod show;
+pub mod streams;
 pub mod verbs;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use hyper::body::Body as HttpBody;
 use hyper::header::{HeaderValue, WARNING};
+use hyper::upgrade::OnUpgrade;
 use hyper::{HeaderMap, Method, Request, Response};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -56,6 +58,8 @@ pub struct Settings {
     pub max_body: usize,
     /// Makes tokens.
     pub issuer: Box<dyn authn::Issuer>,
+    /// Talks to containers; `None` where no pods run.
+    pub streams: Option<Arc<dyn streams::PodStreams>>,
 }
 
 /// What a verb needs to know of its request.
@@ -74,6 +78,8 @@ pub struct Context<'a> {
     pub form: Form,
     /// The kind that the path names.
     pub kind: Arc<Kind>,
+    /// The connection, for those who take it over.
+    upgrade: Mutex<Option<OnUpgrade>>,
 }
 
 impl Api {
@@ -100,6 +106,12 @@ impl Api {
         self.0.settings.issuer.as_ref()
     }
 
+    /// What talks to containers.
+    #[must_use]
+    pub fn streams(&self) -> Option<&dyn streams::PodStreams> {
+        self.0.settings.streams.as_deref()
+    }
+
     /// Becomes true when the server stops.
     #[must_use]
     pub fn stopping(&self) -> watch::Receiver<bool> {
@@ -121,11 +133,12 @@ impl Api {
         }
     }
 
-    async fn answer<B>(&self, request: Request<B>, peer: authn::Peer) -> Result<Response<Body>, Status>
+    async fn answer<B>(&self, mut request: Request<B>, peer: authn::Peer) -> Result<Response<Body>, Status>
     where
         B: HttpBody<Data = Bytes> + Send,
         B::Error: Into<BoxError>,
     {
+        let upgrade = Mutex::new(Some(hyper::upgrade::on(&mut request)));
         let (parts, body) = request.into_parts();
         let path = parts.uri.path().to_owned();
         let query = Query::parse(parts.uri.query().unwrap_or_default());
@@ -147,7 +160,7 @@ impl Api {
         route(&parts.method, &info, &kind, &path)?;
         let form = negotiate::negotiate(&parts.headers, true, info.verb == "watch")?;
         let form = Form { pretty: form.pretty || query.flag("pretty"), ..form };
-        let cx = Context { api: self, info, query, headers: parts.headers, user: Arc::new(user), form, kind };
+        let cx = Context { api: self, info, query, headers: parts.headers, user: Arc::new(user), form, kind, upgrade };
         let mut response = match dispatch(&cx, body).await {
             Ok(response) => response,
             Err(status) => body::failure(cx.form, &status),
@@ -230,6 +243,9 @@ where
     B: HttpBody<Data = Bytes> + Send,
     B::Error: Into<BoxError>,
 {
+    if streams::is_stream(cx) {
+        return streams::answer(cx).await;
+    }
     match (cx.info.verb.as_str(), cx.info.subresource.as_str()) {
         ("get", "") => verbs::read::get(cx, &cx.target()).await,
         ("list", "") => verbs::read::list(cx).await,
@@ -302,6 +318,11 @@ pub fn warn(response: &mut Response<Body>, warnings: &[String]) {
 }
 
 impl Context<'_> {
+    /// The connection, once.
+    fn take_upgrade(&self) -> Option<OnUpgrade> {
+        self.upgrade.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// The options of a write: who, under which manager name, dry or not.
     #[must_use]
     pub fn write_options(&self, dry_run: bool) -> WriteOptions {

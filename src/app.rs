@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::api::authn::Authenticator;
 use crate::api::server::Server;
+use crate::api::streams::PodStreams;
 use crate::api::{self, Api};
 use crate::config::Config;
 use crate::host::pki::{ClientVerifier, Pki, keep_renewed, server_config};
@@ -22,13 +23,18 @@ use crate::store::{Notice, Store, StoreOptions};
 
 mod controllers;
 pub mod identity;
+mod network;
 mod node;
+pub mod reset;
+mod streams;
 mod tokens;
+mod volumes;
 
+use streams::NodeStreams;
 use tokens::ServiceAccountTokens;
 
 /// Name of the file of objects in the data folder.
-const STATE: &str = "state.db";
+pub const STATE: &str = "state.db";
 
 /// Runs until a signal ends it.
 ///
@@ -57,11 +63,13 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let address = format!("{}:{}", identity::advertised(&config), identity::port(&config));
     let authenticator = Authenticator::new(clients, vec![Box::new(accounts)]);
     let signer = tokens::Signer::new(Arc::clone(&key), issuer);
-    let settings = api::Settings { address, max_body: config.api.max_body, issuer: Box::new(signer) };
+    let node = node::make(&config, &key, registry.clone());
+    let streams = node.clone().map(|(node, _)| Arc::new(NodeStreams(node)) as Arc<dyn PodStreams>);
+    let settings = api::Settings { address, max_body: config.api.max_body, issuer: Box::new(signer), streams };
     let api = Api::new(registry.clone(), authenticator, settings, stopping.clone());
     let server = Server::new(api, Arc::new(tls), config.api.max_connections);
     let server = tokio::spawn(server.run(listeners, stopping));
-    let node = node::start(&config, &registry, &key, pki.authority().pem());
+    let node = node::start(&config, &registry, node, pki.authority().pem());
     systemd::ready("serving");
 
     let ended = until_signal(&config, &pki).await;

@@ -10,11 +10,15 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use crate::config::{Config, Error, Loaded, Sources};
 use crate::host::facts;
 
+mod backup;
 mod certs;
+mod client;
 mod config;
 mod doctor;
 mod kubeconfig;
+mod reset;
 mod serve;
+mod token;
 mod version;
 
 #[cfg(test)]
@@ -50,6 +54,14 @@ enum Verb {
     Serve(serve::Flags),
     /// Print a kubeconfig for the administrator
     Kubeconfig(kubeconfig::Flags),
+    /// Print a token of a service account
+    Token(token::Flags),
+    /// Copy objects, certificates and keys to a new folder, while k2d runs or not
+    Backup(backup::Flags),
+    /// Put a backup in the place of what is there, while k2d does not run
+    Restore(backup::Flags),
+    /// Remove all that this k2d has made, while it does not run
+    Reset(reset::Flags),
     /// Show the certificates, or make them anew
     Certs(certs::Flags),
     /// Print the configuration in force and where each value came from
@@ -85,6 +97,10 @@ impl Verb {
         match self {
             Self::Serve(flags) => serve::run(flags, common),
             Self::Kubeconfig(flags) => kubeconfig::run(flags, common),
+            Self::Token(flags) => token::run(flags, common),
+            Self::Backup(flags) => backup::backup(flags, common),
+            Self::Restore(flags) => backup::restore(flags, common),
+            Self::Reset(flags) => reset::run(flags, common),
             Self::Certs(flags) => certs::run(flags, common),
             Self::Config => config::run(common),
             Self::Doctor => doctor::run(common),

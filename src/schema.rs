@@ -20,6 +20,7 @@ pub mod quantity;
 pub mod rules;
 pub mod selector;
 pub mod status;
+pub mod structural;
 pub mod table;
 pub mod time;
 pub mod yaml;

@@ -53,5 +53,5 @@ on_both_engines! {
     streams: exec_exit_codes, exec_carries_bytes_both_ways, exec_streams_stay_apart, a_terminal_has_a_size, attach_talks_to_the_program,
         a_slow_reader_slows_the_writer, run_exec_gives_up_in_time;
     events: a_life_is_told_in_order, nothing_is_lost_over_a_break, other_things_are_told;
-    reach: it_says_what_it_is, a_socket_that_comes_later, connections_are_reused;
+    reach: it_says_what_it_is, a_socket_that_comes_later, a_full_queue_is_waited_for, connections_are_reused;
 }

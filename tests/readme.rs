@@ -1,6 +1,6 @@
 //! The README against the program: the kinds that it lists are those that are served.
 //!
-//! `K2D_WRITE=1 cargo test --test readme` writes the table again.
+//! `UPDATE_SHIPPED=1 cargo test --test readme` writes the table again.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,7 +29,7 @@ fn readme_lists_the_kinds_that_are_served() {
     let (before, rest) = text.split_once(BEGIN).unwrap();
     let (listed, after) = rest.split_once(END).unwrap();
     let table = table();
-    if std::env::var_os("K2D_WRITE").is_some() {
+    if std::env::var_os("UPDATE_SHIPPED").is_some() {
         std::fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
     } else {
         assert_eq!(listed, table, "the table of kinds in README.md");

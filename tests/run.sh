@@ -27,7 +27,7 @@ unit() {
 
 trap '"$bed/host.sh" $HOST down' EXIT
 trap 'exit 143' TERM INT
-need cc=gcc git=git make=make openssl=openssl
+need cc=gcc curl=curl git=git make=make openssl=openssl
 say "bringing kubectl and helm"
 "$bed/clients.sh" 37 >/dev/null
 "$bed/clients.sh" 30 >/dev/null

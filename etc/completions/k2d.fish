@@ -30,6 +30,10 @@ complete -c k2d -n "__fish_k2d_needs_command" -s h -l help -d 'Print help'
 complete -c k2d -n "__fish_k2d_needs_command" -s V -l version -d 'Print version'
 complete -c k2d -n "__fish_k2d_needs_command" -f -a "serve" -d 'Run the server'
 complete -c k2d -n "__fish_k2d_needs_command" -f -a "kubeconfig" -d 'Print a kubeconfig for the administrator'
+complete -c k2d -n "__fish_k2d_needs_command" -f -a "token" -d 'Print a token of a service account'
+complete -c k2d -n "__fish_k2d_needs_command" -f -a "backup" -d 'Copy objects, certificates and keys to a new folder, while k2d runs or not'
+complete -c k2d -n "__fish_k2d_needs_command" -f -a "restore" -d 'Put a backup in the place of what is there, while k2d does not run'
+complete -c k2d -n "__fish_k2d_needs_command" -f -a "reset" -d 'Remove all that this k2d has made, while it does not run'
 complete -c k2d -n "__fish_k2d_needs_command" -f -a "certs" -d 'Show the certificates, or make them anew'
 complete -c k2d -n "__fish_k2d_needs_command" -f -a "config" -d 'Print the configuration in force and where each value came from'
 complete -c k2d -n "__fish_k2d_needs_command" -f -a "doctor" -d 'Look for what keeps k2d from working, and say what to do'
@@ -47,6 +51,22 @@ complete -c k2d -n "__fish_k2d_using_subcommand kubeconfig" -l server -d 'How th
 complete -c k2d -n "__fish_k2d_using_subcommand kubeconfig" -l config -d 'Configuration file [default: /etc/k2d/k2d.toml]; files in the folder FILE.d follow' -r -F
 complete -c k2d -n "__fish_k2d_using_subcommand kubeconfig" -l data-dir -d 'Where state and certificates are kept (data-dir)' -r
 complete -c k2d -n "__fish_k2d_using_subcommand kubeconfig" -s h -l help -d 'Print help'
+complete -c k2d -n "__fish_k2d_using_subcommand token" -s n -l namespace -d 'Its namespace' -r
+complete -c k2d -n "__fish_k2d_using_subcommand token" -l duration -d 'How long the token holds, in seconds, at least 600' -r
+complete -c k2d -n "__fish_k2d_using_subcommand token" -l config -d 'Configuration file [default: /etc/k2d/k2d.toml]; files in the folder FILE.d follow' -r -F
+complete -c k2d -n "__fish_k2d_using_subcommand token" -l data-dir -d 'Where state and certificates are kept (data-dir)' -r
+complete -c k2d -n "__fish_k2d_using_subcommand token" -s h -l help -d 'Print help'
+complete -c k2d -n "__fish_k2d_using_subcommand backup" -l config -d 'Configuration file [default: /etc/k2d/k2d.toml]; files in the folder FILE.d follow' -r -F
+complete -c k2d -n "__fish_k2d_using_subcommand backup" -l data-dir -d 'Where state and certificates are kept (data-dir)' -r
+complete -c k2d -n "__fish_k2d_using_subcommand backup" -s h -l help -d 'Print help'
+complete -c k2d -n "__fish_k2d_using_subcommand restore" -l config -d 'Configuration file [default: /etc/k2d/k2d.toml]; files in the folder FILE.d follow' -r -F
+complete -c k2d -n "__fish_k2d_using_subcommand restore" -l data-dir -d 'Where state and certificates are kept (data-dir)' -r
+complete -c k2d -n "__fish_k2d_using_subcommand restore" -s h -l help -d 'Print help'
+complete -c k2d -n "__fish_k2d_using_subcommand reset" -l config -d 'Configuration file [default: /etc/k2d/k2d.toml]; files in the folder FILE.d follow' -r -F
+complete -c k2d -n "__fish_k2d_using_subcommand reset" -l data-dir -d 'Where state and certificates are kept (data-dir)' -r
+complete -c k2d -n "__fish_k2d_using_subcommand reset" -l yes -d 'Do it; without this flag it is only said what would be removed'
+complete -c k2d -n "__fish_k2d_using_subcommand reset" -l volumes -d 'Remove the data of claims, too'
+complete -c k2d -n "__fish_k2d_using_subcommand reset" -s h -l help -d 'Print help'
 complete -c k2d -n "__fish_k2d_using_subcommand certs; and not __fish_seen_subcommand_from show renew" -l config -d 'Configuration file [default: /etc/k2d/k2d.toml]; files in the folder FILE.d follow' -r -F
 complete -c k2d -n "__fish_k2d_using_subcommand certs; and not __fish_seen_subcommand_from show renew" -l data-dir -d 'Where state and certificates are kept (data-dir)' -r
 complete -c k2d -n "__fish_k2d_using_subcommand certs; and not __fish_seen_subcommand_from show renew" -s h -l help -d 'Print help'

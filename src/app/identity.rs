@@ -36,6 +36,12 @@ pub fn port(config: &Config) -> u16 {
     config.api.listen.first().map_or(kubeconfig::PORT, SocketAddr::port)
 }
 
+/// Where a client on this machine reaches the server.
+#[must_use]
+pub fn local(config: &Config) -> SocketAddr {
+    kubeconfig::local_address(&config.api.listen)
+}
+
 /// Path of the administrator's kubeconfig for use on this machine.
 #[must_use]
 pub fn admin_kubeconfig(config: &Config) -> PathBuf {
@@ -48,7 +54,7 @@ pub fn admin_kubeconfig(config: &Config) -> PathBuf {
 /// A file cannot be read or written.
 pub fn write_admin_kubeconfig(config: &Config, folder: &Folder, now: SystemTime) -> Result<(), pki::Error> {
     let path = admin_kubeconfig(config);
-    let text = kubeconfig_text(config, folder, &kubeconfig::local_url(&config.api.listen), now)?;
+    let text = kubeconfig_text(config, folder, &format!("https://{}", local(config)), now)?;
     if files::read_private(&path)?.as_deref() != Some(&text) {
         files::write_private(&path, text.as_bytes())?;
     }

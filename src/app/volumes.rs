@@ -7,21 +7,17 @@ use futures_util::future::BoxFuture;
 
 use crate::controllers::LocalVolumes;
 use crate::engine::{Engine, Error, VolumeSpec};
-
-/// The label that names the instance which made a thing.
-const INSTANCE: &str = "k2d.io/instance";
+use crate::pods::translate::names::INSTANCE;
 
 /// Makes and removes volumes of an engine, for one instance.
-pub struct EngineVolumes {
-    engine: Arc<Engine>,
+struct EngineVolumes {
+    engine: Engine,
     instance: String,
 }
 
-impl EngineVolumes {
-    /// On that engine.
-    pub fn new(engine: &Arc<Engine>, instance: &str) -> Self {
-        Self { engine: Arc::clone(engine), instance: instance.to_owned() }
-    }
+/// The volumes of an engine, for one instance.
+pub fn local(engine: &Engine, instance: &str) -> Arc<dyn LocalVolumes> {
+    Arc::new(EngineVolumes { engine: engine.clone(), instance: instance.to_owned() })
 }
 
 impl LocalVolumes for EngineVolumes {

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use figment::value::Value;
 
 use super::{Common, resolve};
 use crate::app;
@@ -45,7 +44,7 @@ pub(super) fn run(flags: Flags, common: Common) -> anyhow::Result<ExitCode> {
 }
 
 fn load(flags: Flags, common: Common) -> Result<Config, crate::config::Error> {
-    let listen = (!flags.listen.is_empty()).then(|| flags.listen.iter().cloned().map(Value::from).collect::<Vec<_>>());
+    let listen = (!flags.listen.is_empty()).then(|| flags.listen.join(","));
     let loaded = common
         .sources()
         .flag("--listen", "api.listen", listen)

@@ -25,7 +25,7 @@ fn wrong_configuration_ends_with_64() {
     assert_eq!(status(&["serve", "--listen", "nowhere"]), ExitCode::from(64));
 }
 
-/// The completions that are shipped fit the command line. `K2D_WRITE=1 cargo test shipped` writes
+/// The completions that are shipped fit the command line. `UPDATE_SHIPPED=1 cargo test shipped` writes
 /// them again.
 #[test]
 fn shipped_completions_fit() {
@@ -35,7 +35,7 @@ fn shipped_completions_fit() {
         let mut text = Vec::new();
         clap_complete::generate(shell, &mut command(), "k2d", &mut text);
         let path = folder.join(file);
-        if std::env::var_os("K2D_WRITE").is_some() {
+        if std::env::var_os("UPDATE_SHIPPED").is_some() {
             std::fs::write(&path, &text).unwrap();
         }
         assert!(std::fs::read(&path).is_ok_and(|shipped| shipped == text), "etc/completions/{file} is out of date");

@@ -3,6 +3,7 @@
 //! It knows HTTP, and nothing of containers.
 
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -37,6 +38,8 @@ const BUFFER: usize = 64 << 10;
 const MAX_ANSWER: usize = 64 << 20;
 /// How long opening the socket may take: it is on this machine.
 const CONNECT: Duration = Duration::from_secs(10);
+/// Pause before another try where the engine's queue of connections is full.
+const FULL: Duration = Duration::from_millis(10);
 
 pub(super) struct Transport {
     settings: Settings,
@@ -164,7 +167,7 @@ impl Transport {
                 _ => Error::Unreachable { socket, cause: cause.to_string() },
             }
         };
-        let stream = match tokio::time::timeout(CONNECT, UnixStream::connect(&path)).await {
+        let stream = match tokio::time::timeout(CONNECT, connect(&path)).await {
             Ok(connected) => connected.map_err(&fail)?,
             Err(_) => return Err(fail(io::ErrorKind::TimedOut.into())),
         };
@@ -220,6 +223,16 @@ impl Transport {
         if !idle.reaping && !idle.senders.is_empty() {
             idle.reaping = true;
             tokio::spawn(reap(Arc::downgrade(self)));
+        }
+    }
+}
+
+/// Connects, again and again while the engine's queue of connections is full, which a unix socket tells at once.
+async fn connect(path: &Path) -> io::Result<UnixStream> {
+    loop {
+        match UnixStream::connect(path).await {
+            Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => tokio::time::sleep(FULL).await,
+            other => return other,
         }
     }
 }

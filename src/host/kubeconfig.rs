@@ -75,14 +75,13 @@ pub fn host_of(url: &str) -> &str {
 
 /// Where a client on this machine reaches a server that listens on these addresses.
 #[must_use]
-pub fn local_url(listen: &[SocketAddr]) -> String {
+pub fn local_address(listen: &[SocketAddr]) -> SocketAddr {
     let everywhere = listen.iter().find(|at| at.ip().is_unspecified());
-    let address = match (everywhere, listen.first()) {
+    match (everywhere, listen.first()) {
         (Some(any), _) => SocketAddr::from(([127, 0, 0, 1], any.port())),
         (None, Some(first)) => *first,
         (None, None) => SocketAddr::from(([127, 0, 0, 1], PORT)),
-    };
-    format!("https://{address}")
+    }
 }
 
 #[cfg(test)]
@@ -112,7 +111,7 @@ mod tests {
 
     #[test]
     fn local_clients_use_loopback_where_the_server_listens_there() {
-        assert_eq!(local_url(&["[::]:7000".parse().unwrap()]), "https://127.0.0.1:7000");
-        assert_eq!(local_url(&["192.0.2.7:6443".parse().unwrap()]), "https://192.0.2.7:6443");
+        assert_eq!(local_address(&["[::]:7000".parse().unwrap()]).to_string(), "127.0.0.1:7000");
+        assert_eq!(local_address(&["192.0.2.7:6443".parse().unwrap()]).to_string(), "192.0.2.7:6443");
     }
 }

@@ -37,6 +37,8 @@ pub use renewal::keep_renewed;
 pub use server::{ServerCertificate, server_config};
 pub use usage::Usage;
 
+/// The files in the folder.
+pub const FILES: [&str; 5] = ["ca.key", "ca.crt", "server.pem", "admin.pem", "sa.key"];
 /// Life of the server's and the administrator's certificates.
 pub const LEAF_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Name of the administrator, as kubeadm has it.

@@ -46,6 +46,10 @@ pub fn listeners(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Error> {
         }
     }
     if !found.is_empty() {
+        let ports: Vec<u16> = found.iter().filter_map(|one| Some(one.local_addr().ok()?.port())).collect();
+        if !addresses.iter().any(|address| ports.contains(&address.port())) {
+            tracing::warn!("systemd hands over the ports {ports:?}; the configured {addresses:?} are not used");
+        }
         return Ok(found);
     }
     addresses.iter().map(|address| listen(*address)).collect()

@@ -1,19 +1,30 @@
 //! The kinds that are served, one line each, in the order of discovery.
 
 use super::Kind;
+use super::admission::webhooks;
 use super::apps::{controller_revision, daemon_set, deployment, replica_set, stateful_set};
+use super::autoscaling::pod_autoscaler;
+use super::batch::{cron_job, job};
+use super::certificates::signing_request;
 use super::coordination::lease;
 use super::core::{
-    claim, config_map, endpoints, event, limit_range, namespace, node, pod, pod_template, replication_controller,
-    resource_quota, secret, service, service_account, volume,
+    binding as pod_binding, claim, component_status, config_map, endpoints, event, limit_range, namespace, node, pod,
+    pod_template, replication_controller, resource_quota, secret, service, service_account, volume,
 };
 use super::discovery::endpoint_slice;
-use super::storage::storage_class;
+use super::networking::{address, ingress, ingress_class, network_policy, service_range};
+use super::policy::disruption_budget;
+use super::rbac::{binding, role};
+use super::runtime::runtime_class;
+use super::scheduling::priority_class;
+use super::storage::{attributes_class, capacity, csi_driver, csi_node, storage_class, volume_attachment};
 
 /// All kinds whose defaults, rules and columns are here; the core group first.
 #[must_use]
 pub fn all() -> Vec<Kind> {
     vec![
+        pod_binding::kind(),
+        component_status::kind(),
         config_map::kind(),
         endpoints::kind(),
         event::kind(),
@@ -35,8 +46,31 @@ pub fn all() -> Vec<Kind> {
         deployment::kind(),
         replica_set::kind(),
         stateful_set::kind(),
+        pod_autoscaler::kind(),
+        cron_job::kind(),
+        job::kind(),
+        signing_request::kind(),
+        ingress_class::kind(),
+        ingress::kind(),
+        address::kind(),
+        network_policy::kind(),
+        service_range::kind(),
+        disruption_budget::kind(),
+        binding::cluster_kind(),
+        role::cluster_kind(),
+        binding::kind(),
+        role::kind(),
+        csi_driver::kind(),
+        csi_node::kind(),
+        capacity::kind(),
         storage_class::kind(),
+        volume_attachment::kind(),
+        attributes_class::kind(),
+        priority_class::kind(),
+        webhooks::mutating(),
+        webhooks::validating(),
         lease::kind(),
         endpoint_slice::kind(),
+        runtime_class::kind(),
     ]
 }

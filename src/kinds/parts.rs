@@ -6,6 +6,7 @@
 
 pub mod affinity;
 pub mod amount;
+pub mod conditions;
 pub mod container;
 pub mod env;
 pub mod intstr;

@@ -6,7 +6,7 @@ another machine (a network namespace of its own).
   gateway.py --until WORD       the steps up to the first whose name holds WORD
   gateway.py --only WORD...     the vital steps and those whose name holds one of the words
   gateway.py --list             the names of the steps
-  gateway.py --keep             leave the test host up at the end (host.sh e2e down removes it)
+  gateway.py --keep             leave k2d and the test host as they are at the end (host.sh k2d-e2e down removes both)
 """
 import argparse
 import json
@@ -119,6 +119,7 @@ def _():
     version = json.loads(k2d.kubectl("version", "-o", "json"))
     check(version["serverVersion"]["gitVersion"].startswith("v1.37."), version["serverVersion"])
     until(10, lambda: k2d.get("node")["items"], "a node")
+    until(10, lambda: k2d.get("serviceaccount", "default"), "the default service account")
     before["firewall"], before["folders"] = firewall(), volume_folders()
     before["containers"] = host.containers(every=True)
 
@@ -501,6 +502,9 @@ if __name__ == "__main__":
     try:
         steps.play(options.until, options.only)
     finally:
-        k2d.stop(signal.SIGKILL)
+        if options.keep:
+            print(f"k2d goes on: tests/testbed/host.sh {host.name} exec {k2d.tools}/kubectl --kubeconfig {k2d.kubeconfig} get pods -A", file=sys.stderr)
+        else:
+            k2d.stop(signal.SIGKILL)
         keep_log(k2d.log, "e2e-k2d.log")
     sys.exit(steps.summary())

@@ -1,5 +1,7 @@
 //! Reaching the engine, or not.
 
+use std::time::Duration;
+
 use k2d::engine::{EngineKind, Error, Filter, Socket};
 
 use crate::bed::{Bed, engine};
@@ -45,4 +47,27 @@ pub async fn connections_are_reused(bed: &Bed) {
         let _ = engine.kill_container("no-such-container", "SIGTERM").await;
     }
     assert!(proxy.accepted() <= 2, "{} connections for calls one after the other", proxy.accepted());
+}
+
+pub async fn a_full_queue_is_waited_for(bed: &Bed) {
+    // One place in the queue, taken: the next that connects is told at once that there is none.
+    let path = std::env::temp_dir().join(format!("{}-{}.full", bed.name, std::process::id()));
+    let socket = rustix::net::socket(rustix::net::AddressFamily::UNIX, rustix::net::SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &rustix::net::SocketAddrUnix::new(&path).unwrap()).unwrap();
+    rustix::net::listen(&socket, 0).unwrap();
+    let first = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    let late = crate::bed::engine(Socket::Path(path.clone()));
+    let call = tokio::spawn(async move { late.info().await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!call.is_finished(), "it gave up");
+    // The first is let in, so the second comes to the queue; a connection closed is then what it is told.
+    drop(first);
+    std::thread::spawn(move || {
+        for _ in 0..2 {
+            drop(rustix::net::accept(&socket).unwrap());
+        }
+    });
+    let told = call.await.unwrap();
+    assert!(matches!(told, Err(Error::Unreachable { .. })), "{told:?}");
+    std::fs::remove_file(path).unwrap();
 }

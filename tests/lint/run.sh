@@ -12,8 +12,8 @@ mapfile -t scripts < <(git ls-files | while read -r file; do head -c 40 "$file" 
 mapfile -t pythons < <(git ls-files '*.py')
 
 cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy >"$(log_of rustup)" 2>&1 || true
-try "formatting" cargo fmt --check
-try "clippy" cargo clippy --quiet --all-targets --locked -- -D warnings
+try "formatting" cargo fmt --check -- -l --color never
+try "clippy" cargo clippy --color never --quiet --all-targets --locked -- -D warnings
 if have cargo-deny; then try "licences and advisories" cargo deny --log-level error check licenses bans sources
 else try "licences" python3 tests/lint/licences.py; fi
 if have shellcheck; then try "shell scripts" shellcheck -x -S warning "${scripts[@]}"; else echo "SKIP shell scripts: no shellcheck here"; fi

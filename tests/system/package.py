@@ -86,6 +86,7 @@ POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace
 
 def unharmed():
     """The pod's container is the one that was started first, and serves."""
+    check("page" in state, "there is no pod that serves")
     container = host.inspect("default.web.web")
     check(container["Id"] == state["id"] and container["State"]["StartedAt"] == state["started"], "the container was replaced or restarted")
     check(urllib.request.urlopen(state["page"], timeout=5).read().strip() == b"here", "the page")
@@ -93,6 +94,7 @@ def unharmed():
 
 def replaced(action, seconds=60):
     """Does something to the service while the pod serves and clients ask; nobody may notice."""
+    check("page" in state, "there is no pod that serves")
     with Meanwhile(state["page"]) as meanwhile:
         time.sleep(0.3)
         action()
@@ -144,8 +146,9 @@ def _():
     until(20, lambda: any(c["type"] == "Ready" and c["status"] == "True" for c in json.loads(kubectl("get", "node", "-o", "json"))["items"][0]["status"]["conditions"]), "the node is ready")
 
 
-@steps("a pod serves", vital=True)
+@steps("a pod serves")
 def _():
+    until(10, lambda: kubectl("get", "serviceaccount", "default", ok=False)[0] == 0, "the default service account")
     kubectl("apply", "-f", "-", text=json.dumps(POD))
     kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=40s")
     container = host.inspect("default.web.web")
@@ -212,7 +215,7 @@ def _():
 
 @steps("purged, nothing is left")
 def _():
-    kubectl("delete", "pod", "web", "--timeout=30s")
+    kubectl("delete", "pod", "web", "--timeout=30s", "--ignore-not-found", ok=False)
     inside("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "purge", "-y", "k2d", timeout=120)
     check(inside("dpkg-query", "-W", "-f", "${Status}", "k2d", ok=False)[0] != 0, "dpkg still knows it")
     left = [path for pattern in ("/etc/k2d*", "/var/lib/k2d/*", "/usr/bin/k2d", "/run/k2d*", "/etc/systemd/system/*/k2d*", "/lib/systemd/system/k2d*", "/var/log/k2d*")

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # `make run`: from a fresh machine to the gateway application in containers, seen from both sides.
 # Brings what is missing, builds, starts k2d, applies examples/gateway. What is there already stays as it is.
+#   K2D_BIN=FILE make run     that program is used, and nothing is built
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/rust.sh"
 
 if [ "$(id -u)" != 0 ]; then
     have sudo || fail "this needs root, and there is no sudo" "run it as root: su -c 'make run'"
-    exec sudo "$0" "$@"
+    exec sudo --preserve-env=K2D_BIN "$0" "$@"
 fi
 RUN=/run/k2d-run
 DATA=/var/lib/k2d
 here=$ROOT/tests/testbed
-BIN=$ROOT/target/release/k2d
+BIN=${K2D_BIN:-$ROOT/target/release/k2d}
 mkdir -p "$RUN"
 
 # === the engine ===
@@ -70,22 +71,25 @@ start_k2d() {
     "$here/stop.sh" --only-k2d
     say "starting k2d (its log: $(log_of k2d))"
     mkdir -p /run/k2d
-    setsid "$BIN" serve >>"$(log_of k2d)" 2>&1 </dev/null &
+    # K2D_BIN is this script's word, not a key of the configuration.
+    setsid env -u K2D_BIN "$BIN" serve >>"$(log_of k2d)" 2>&1 </dev/null &
     echo $! >"$RUN/k2d.pid"
 }
 
 need cc=gcc nft=nftables ip=iproute2 make=make
-bring_rust
 bring_engine
 bring_kubectl
-say "building k2d"
-(cd "$ROOT" && as_builder cargo build --release --quiet) || fail "the build failed" "its words are above"
+if [ -z "${K2D_BIN:-}" ]; then
+    bring_rust
+    say "building k2d (the first time takes some minutes)"
+    (cd "$ROOT" && as_builder cargo build --release --locked --quiet) || fail "the build failed" "its words are above"
+fi
 start_k2d
 until_true 30 api_ready || { tail -n 15 "$(log_of k2d)" >&2; fail "k2d does not answer" "its log is $(log_of k2d); 'k2d doctor' may know more"; }
 
 if [ "$ENGINE" = docker ]; then "$here/images.sh"; else "$here/images.sh" --podman /run/podman/podman.sock; fi
 say "kubectl apply -f examples/gateway"
-kube apply -f "$ROOT/examples/gateway"
+kube apply -f "$ROOT/examples/gateway" || fail "the example could not be applied" "k2d's log is $(log_of k2d)"
 for name in mqtt collector dashboard; do
     kube -n plant rollout status "deployment/$name" --timeout=180s || fail "deployment/$name is not ready" "kubectl -n plant describe pods"
 done

@@ -32,8 +32,7 @@ suite() {
     PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
     if [ "$failed" != 0 ]; then
         BAD+=("$name")
-        grep -E '^(FAIL|error|test .* FAILED|thread .* panicked|---- )' -A 12 "$log" | head -n 120 || true
-        [ "$status" = 0 ] || tail -n 15 "$log"
+        grep -E '^(FAIL|error|test .* FAILED|thread .* panicked|---- )' -A 12 "$log" | head -n 120 || tail -n 15 "$log"
         echo "    (all of it: $log)"
     fi
     echo "--- $name: $passed good, $failed bad, $((SECONDS - begin)) s"

@@ -2,14 +2,13 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use super::Finding;
 use crate::config::EngineSocket;
+use crate::engine::Socket;
 
-/// Where Docker and Podman have their sockets.
-const PLACES: [&str; 2] = ["/var/run/docker.sock", "/run/podman/podman.sock"];
 /// Oldest version of Docker's API that serves all that k2d asks (Docker 20.10).
 const OLDEST: (u32, u32) = (1, 41);
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -22,14 +21,9 @@ pub(super) fn check(socket: &EngineSocket) -> Vec<Finding> {
             return vec![Finding::note(TOPIC, text, "set `socket` under [engine] to `auto`")];
         }
         EngineSocket::Path(path) => path.clone(),
-        EngineSocket::Auto => match PLACES.into_iter().map(PathBuf::from).find(|path| path.exists()) {
-            Some(path) => path,
-            None => {
-                let text = format!("no socket at {}", PLACES.join(" or "));
-                let advice = "install docker.io or podman and start docker.service or podman.socket";
-                return vec![Finding::wrong(TOPIC, text, advice)];
-            }
-        },
+        EngineSocket::Auto => {
+            Socket::Auto { docker_host: std::env::var("DOCKER_HOST").ok() }.resolve(|path| path.exists())
+        }
     };
     vec![match ping(&path) {
         Ok(answer) => judge(&path, &answer),
@@ -76,7 +70,9 @@ fn judge(path: &Path, answer: &str) -> Finding {
 
 fn explain(path: &Path, error: &io::Error) -> Finding {
     let (text, advice) = match error.kind() {
-        ErrorKind::NotFound => ("is not there", "start the engine, or name its socket under [engine]"),
+        ErrorKind::NotFound => {
+            ("is not there", "install docker.io or podman, start it, or name its socket under [engine]")
+        }
         ErrorKind::PermissionDenied => {
             ("lets this user not in", "run k2d as root, or as a member of the socket's group")
         }

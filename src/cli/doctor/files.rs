@@ -51,9 +51,7 @@ pub(super) fn check(data_dir: &Path) -> Vec<Finding> {
 fn wide(data_dir: &Path) -> Vec<String> {
     let pki = pki::folder(data_dir);
     let mut paths = vec![data_dir.to_owned(), pki.clone(), data_dir.join("admin.kubeconfig")];
-    for name in ["ca.key", "ca.crt", "server.pem", "admin.pem", "sa.key"] {
-        paths.push(pki.join(name));
-    }
+    paths.extend(pki::FILES.map(|name| pki.join(name)));
     let wide = paths.into_iter().filter(|path| mode(path).is_some_and(|mode| mode & 0o077 != 0));
     wide.map(|path| path.display().to_string()).collect()
 }

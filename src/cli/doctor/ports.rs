@@ -1,20 +1,16 @@
 //! Can k2d listen where it should, or does it already?
 
-use std::io::{ErrorKind, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::time::Duration;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
 
-use rustls::crypto::ring::default_provider;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, Stream};
 
 use super::Finding;
+use crate::cli::client::Client;
 use crate::config::Config;
-use crate::host::pki;
+use crate::host::{kubeconfig, pki};
 
-const PATIENCE: Duration = Duration::from_secs(5);
 const TOPIC: &str = "port";
 
 pub(super) fn check(config: &Config) -> Vec<Finding> {
@@ -26,10 +22,10 @@ fn look(address: SocketAddr, authority: Option<&CertificateDer<'static>>) -> Fin
     match TcpListener::bind(address).map_err(|error| (error.kind(), error)) {
         Ok(_) => Finding::good(TOPIC, format!("{address} is free for k2d")),
         Err((ErrorKind::AddrInUse, _)) => match authority.and_then(|authority| greet(address, authority).ok()) {
-            Some(()) => Finding::good(TOPIC, format!("k2d answers on {address}")),
+            Some(()) => Finding::good(TOPIC, format!("k2d answers on {address} and is ready")),
             None => Finding::wrong(
                 TOPIC,
-                format!("{address} is in use, and this k2d does not answer there"),
+                format!("{address} is in use, and no k2d of this state folder answers there, ready"),
                 format!("see who listens: ss -ltnp 'sport = :{}'; or change `listen` under [api]", address.port()),
             ),
         },
@@ -43,26 +39,13 @@ fn look(address: SocketAddr, authority: Option<&CertificateDer<'static>>) -> Fin
     }
 }
 
-/// Whether a server with a certificate of this authority answers.
+/// Whether a server with a certificate of this authority answers, and what it says of itself.
 fn greet(address: SocketAddr, authority: &CertificateDer<'static>) -> anyhow::Result<()> {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.clone())?;
-    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let mut client = ClientConnection::new(Arc::new(config), ServerName::from(ip))?;
-    let mut stream = TcpStream::connect_timeout(&SocketAddr::new(ip, address.port()), PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    // The first byte is written after the whole handshake.
-    Stream::new(&mut client, &mut stream).write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
-    Ok(())
+    let client = Client::new(kubeconfig::local_address(&[address]), authority, None)?;
+    match client.ask("GET", "/readyz", None)? {
+        (200, _) => Ok(()),
+        (status, _) => anyhow::bail!("status {status}"),
+    }
 }
 
 #[cfg(test)]
@@ -70,6 +53,8 @@ mod tests {
     use super::*;
     use crate::host::files::tests::Dir;
     use crate::host::pki::{ClientVerifier, Names, Pki, server_config};
+    use std::io::{Read, Write};
+    use std::sync::Arc;
     use std::time::SystemTime;
 
     #[test]
@@ -86,7 +71,11 @@ mod tests {
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let mut session = rustls::ServerConnection::new(Arc::new(tls)).unwrap();
-            session.complete_io(&mut stream).unwrap();
+            let mut tls = rustls::Stream::new(&mut session, &mut stream);
+            let mut request = [0; 512];
+            assert!(tls.read(&mut request).unwrap() > 0);
+            tls.write_all(b"HTTP/1.0 200 OK\r\n\r\nok").unwrap();
+            drop(stream);
             let (other, _) = listener.accept().unwrap();
             drop(other);
         });

@@ -5,6 +5,8 @@ use serde_json::Value;
 
 use super::{amount, ip};
 use crate::schema::field::{Path, quote};
+use crate::schema::names;
+use crate::schema::object::Object;
 use crate::schema::rules::{entries, items, number, text};
 
 const NODE_LABELS: &[(&str, &str, &str)] = &[
@@ -108,6 +110,22 @@ fn containers<'s>(spec: &'s Value, path: &Path) -> Vec<(Path, &'s Value)> {
         }
     }
     all
+}
+
+/// A name of a workload that becomes part of the names of pods should do as a host name too.
+#[must_use]
+pub fn pod_name(object: &Value, old: Option<&Value>) -> Vec<String> {
+    let faults = names::dns1123_label(object.name());
+    if old.is_some() || faults.is_empty() {
+        return Vec::new();
+    }
+    let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    let used = if object["kind"] == "Pod" { "the Pod's hostname" } else { "Pod names and hostnames" };
+    vec![format!(
+        "metadata.name: this is used in {used}, which can result in surprising behavior; a DNS label is recommended: \
+         [{}]",
+        faults.join(" ")
+    )]
 }
 
 /// What is said of a label of nodes that has a newer name.

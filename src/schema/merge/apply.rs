@@ -233,4 +233,6 @@ impl<'a> Conflicts<'a> {
 }
 
 #[cfg(test)]
+mod custom;
+#[cfg(test)]
 mod tests;

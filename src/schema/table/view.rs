@@ -134,6 +134,11 @@ impl<'t> Field<'t> {
         self.word(2)
     }
 
+    /// The flags of [`field_flag`].
+    pub(crate) fn flags(self) -> u16 {
+        self.word(3)
+    }
+
     /// Whether Go leaves it out when it is empty.
     #[must_use]
     pub fn omits_empty(self) -> bool {

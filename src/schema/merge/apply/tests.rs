@@ -15,7 +15,7 @@ fn subject(kind: &'static str) -> Subject<'static> {
     }
 }
 
-fn writer<'a>(manager: &'a str, subresource: &'a str) -> Writer<'a> {
+pub(super) fn writer<'a>(manager: &'a str, subresource: &'a str) -> Writer<'a> {
     Writer { manager, subresource, now: Timestamp::UNIX_EPOCH }
 }
 
@@ -37,7 +37,7 @@ fn deployment(spec: &Value) -> Value {
 }
 
 /// The fields of each manager, those of updates marked.
-fn managers(object: &Value) -> Value {
+pub(super) fn managers(object: &Value) -> Value {
     let entry = |entry: &Value| {
         let mark = if entry["operation"] == "Update" { "*" } else { "" };
         (format!("{}{mark}", entry["manager"].as_str().unwrap()), entry["fieldsV1"].clone())

@@ -1,0 +1,3 @@
+//! The kinds of the `admissionregistration.k8s.io` group.
+
+pub mod webhooks;

@@ -1,0 +1,5 @@
+//! The kinds of the `batch` group.
+
+pub mod cron;
+pub mod cron_job;
+pub mod job;

@@ -1,0 +1,3 @@
+//! The kinds of the `policy` group.
+
+pub mod disruption_budget;

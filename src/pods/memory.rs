@@ -1,0 +1,201 @@
+//! What the node remembers of a pod between two looks. All of it can be lost: it comes back from the
+//! engine, from labels and from files, or is only a pause that begins anew.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::backoff::Backoff;
+use super::translate::names;
+use super::translate::refs::References;
+use super::translate::status::terminated;
+use crate::engine::{ContainerDetail, ContainerState};
+
+/// Of a pod.
+#[derive(Debug, Default)]
+pub(super) struct PodMemory {
+    /// Whose memory it is.
+    pub(super) uid: String,
+    /// What the pod refers to.
+    pub(super) refs: References,
+    /// Its address.
+    pub(super) address: Option<Ipv4Addr>,
+    /// By name of the container.
+    pub(super) containers: HashMap<String, ContainerMemory>,
+    /// When its containers must have ended, once they are being stopped.
+    pub(super) ends: Option<Timestamp>,
+    /// Failures of its volumes.
+    pub(super) volumes_failed: u32,
+    /// Why it was not bound.
+    pub(super) unbound: String,
+}
+
+/// Of a container.
+#[derive(Debug, Default)]
+pub(super) struct ContainerMemory {
+    /// Id and start of the run that was seen last.
+    run: Option<(String, Option<Timestamp>)>,
+    /// How that run ended.
+    end: Option<Value>,
+    /// How the run before it ended.
+    pub(super) last: Option<Value>,
+    /// The count as it was shown last.
+    shown: u64,
+    /// What is added to the engine's count, which begins anew when people start a container.
+    added: u64,
+    /// The kernel killed a process of the run.
+    oom: bool,
+    /// The exited container whose end was counted as a failure.
+    pub(super) counted: String,
+    /// Failures to create or start it.
+    pub(super) backoff: Backoff,
+    /// Reason and message of the latest failure.
+    pub(super) failure: Option<(String, String)>,
+    /// Why it is to be started again.
+    pub(super) kill: Option<String>,
+    /// Its readiness probe has succeeded.
+    pub(super) ready: Option<bool>,
+    /// Its startup probe has succeeded.
+    pub(super) started: Option<bool>,
+    /// What it said of its end.
+    pub(super) message: String,
+    /// The run whose hook after the start was run.
+    pub(super) hooked: Option<String>,
+    /// Image id and the digest that is shown for it.
+    pub(super) image: Option<(String, String)>,
+}
+
+impl ContainerMemory {
+    /// Takes in what the engine tells of it now; gives how often it was started again. `said` reads what it
+    /// left as its last message.
+    pub(super) fn observe(&mut self, detail: &ContainerDetail, said: impl FnOnce() -> String) -> u64 {
+        let run = (detail.id.clone(), detail.state.started_at);
+        if self.run.as_ref() != Some(&run) {
+            if self.run.is_some() || detail.restart_count > 0 {
+                let ended = self.end.take();
+                let restarted = detail.restart_count > 0 || self.run.is_some();
+                if ended.is_some() {
+                    self.last = ended;
+                } else if restarted && self.last.is_none() && detail.state.started_at.is_some() {
+                    self.last = unknown_end(detail);
+                }
+            }
+            self.end = None;
+            self.oom = false;
+            self.ready = None;
+            self.started = None;
+            self.message.clear();
+            self.run = Some(run);
+        }
+        if matches!(detail.state.state, ContainerState::Exited | ContainerState::Restarting | ContainerState::Dead)
+            && detail.state.started_at.is_some()
+        {
+            if self.message.is_empty() {
+                self.message = said();
+            }
+            let end = terminated(detail, &self.message);
+            if detail.state.state == ContainerState::Restarting {
+                self.last = Some(end.clone());
+            }
+            self.end = Some(end);
+        }
+        let base = detail.config.labels.get(names::RESTARTS).and_then(|count| count.parse().ok()).unwrap_or(0u64);
+        let count = base.saturating_add(detail.restart_count);
+        if count.saturating_add(self.added) < self.shown {
+            self.added = (self.shown + 1).saturating_sub(count);
+        }
+        self.shown = count.saturating_add(self.added);
+        self.shown
+    }
+
+    /// Takes in that the engine told of its end.
+    pub(super) fn died(&mut self, id: &str, exit_code: i64, at: Option<Timestamp>) {
+        let begun = self.run.as_ref().filter(|(run, _)| run == id).and_then(|(_, begun)| *begun);
+        let reason = match exit_code {
+            _ if self.oom => "OOMKilled",
+            0 => "Completed",
+            _ => "Error",
+        };
+        let time = |at: Option<Timestamp>| at.map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        self.end = Some(json!({
+            "exitCode": exit_code, "reason": reason, "startedAt": time(begun), "finishedAt": time(at),
+            "containerID": format!("docker://{id}"),
+        }));
+    }
+
+    /// Takes in that the kernel killed a process of it.
+    pub(super) fn out_of_memory(&mut self) {
+        self.oom = true;
+    }
+
+    /// How often it was started again, as it was shown last.
+    pub(super) fn restarts(&self) -> u64 {
+        self.shown
+    }
+}
+
+fn unknown_end(detail: &ContainerDetail) -> Option<Value> {
+    let ended = detail.state.finished_at?;
+    Some(json!({
+        "exitCode": 137,
+        "reason": "ContainerStatusUnknown",
+        "message": "The container ended while nobody looked: its exit code is not known",
+        "startedAt": null,
+        "finishedAt": ended.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        "containerID": format!("docker://{}", detail.id),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::StateDetail;
+
+    fn run(begun: i64, count: u64, state: ContainerState) -> ContainerDetail {
+        ContainerDetail {
+            id: "c".into(),
+            restart_count: count,
+            state: StateDetail {
+                state,
+                exit_code: 3,
+                started_at: Timestamp::from_second(begun).ok(),
+                finished_at: Timestamp::from_second(begun + 1).ok(),
+                ..StateDetail::default()
+            },
+            ..ContainerDetail::default()
+        }
+    }
+
+    #[test]
+    fn the_count_never_falls() {
+        let mut memory = ContainerMemory::default();
+        assert_eq!(memory.observe(&run(1, 0, ContainerState::Running), String::new), 0);
+        assert_eq!(memory.observe(&run(2, 1, ContainerState::Running), String::new), 1);
+        assert_eq!(memory.observe(&run(3, 2, ContainerState::Running), String::new), 2);
+        // Stopped and started by hand: the engine counts from 0.
+        assert_eq!(memory.observe(&run(9, 0, ContainerState::Running), String::new), 3);
+        assert_eq!(memory.observe(&run(10, 1, ContainerState::Running), String::new), 4);
+    }
+
+    #[test]
+    fn the_end_of_a_run_is_told_with_the_next_one() {
+        let mut memory = ContainerMemory::default();
+        memory.observe(&run(1, 0, ContainerState::Running), String::new);
+        memory.died("c", 7, Timestamp::from_second(5).ok());
+        memory.observe(&run(6, 1, ContainerState::Running), String::new);
+        let last = memory.last.expect("an end");
+        assert_eq!((last["exitCode"].as_i64(), last["startedAt"].as_str()), (Some(7), Some("1970-01-01T00:00:01Z")));
+    }
+
+    #[test]
+    fn an_end_that_nobody_saw_is_told_as_unknown() {
+        let mut memory = ContainerMemory::default();
+        memory.observe(&run(6, 2, ContainerState::Running), String::new);
+        assert_eq!(memory.last.expect("an end")["reason"], "ContainerStatusUnknown");
+        let mut fresh = ContainerMemory::default();
+        fresh.observe(&run(6, 0, ContainerState::Running), String::new);
+        assert!(fresh.last.is_none());
+    }
+}

@@ -1,0 +1,257 @@
+//! Files of volumes on the disk. A change is seen as a whole: the files are written beside the old ones,
+//! and one rename of a link shows them.
+
+use std::collections::BTreeSet;
+use std::fs::{self, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown, symlink};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+
+use super::payload::{Files, Owner};
+use crate::pods::Error;
+
+/// The link that leads to the files in force.
+const DATA: &str = "..data";
+
+fn told(what: &str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let what = format!("{what} {}", path.display());
+    move |source| Error::File { what, source }
+}
+
+/// Makes the folder of all volumes, which nobody else can look into, and the folder of a volume in it.
+fn folder(root: &Path, path: &Path, mode: u32) -> Result<bool, Error> {
+    if path.is_dir() {
+        return Ok(false);
+    }
+    let parent = path.parent().unwrap_or(root);
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(told("cannot make", root))?;
+    fs::DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(told("cannot make", parent))?;
+    fs::create_dir(path).map_err(told("cannot make", path))?;
+    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(told("cannot make", path))?;
+    Ok(true)
+}
+
+/// An empty folder for a pod; in memory with `Some(limit)`.
+pub(super) fn empty(root: &Path, path: &Path, memory: Option<Option<i64>>, group: Option<u32>) -> Result<(), Error> {
+    let new = folder(root, path, 0o777)?;
+    if let Some(limit) = memory
+        && !is_mount(path)
+    {
+        let options = limit.map_or_else(|| "mode=0777".to_owned(), |limit| format!("mode=0777,size={limit}"));
+        let options = std::ffi::CString::new(options).unwrap_or_default();
+        let flags = MountFlags::NOSUID | MountFlags::NODEV;
+        mount("tmpfs", path, "tmpfs", flags, options.as_c_str())
+            .map_err(|error| told("cannot mount memory at", path)(error.into()))?;
+    }
+    if let (true, Some(group)) = (new || memory.is_some(), group) {
+        chown(path, None, Some(group)).map_err(told("cannot give", path))?;
+        fs::set_permissions(path, Permissions::from_mode(0o2777)).map_err(told("cannot give", path))?;
+    }
+    Ok(())
+}
+
+fn is_mount(path: &Path) -> bool {
+    let of = |path: &Path| rustix::fs::stat(path).ok().map(|stat| stat.st_dev);
+    path.parent().is_some_and(|parent| of(path) != of(parent))
+}
+
+/// Makes the files of a projected volume those that are given; touches nothing where they are so already.
+pub(super) fn project(root: &Path, path: &Path, files: &Files, owner: &Owner) -> Result<(), Error> {
+    folder(root, path, 0o755)?;
+    let link = path.join(DATA);
+    let current = fs::read_link(&link).ok();
+    if current.is_some() && is_same(&link, files) {
+        return Ok(());
+    }
+    let name = format!("..{}", uuid::Uuid::new_v4().simple());
+    let fresh = path.join(&name);
+    write_all(&fresh, files, owner).inspect_err(|_| _ = fs::remove_dir_all(&fresh))?;
+    let aside = path.join("..data_tmp");
+    let _ = fs::remove_file(&aside);
+    symlink(&name, &aside).map_err(told("cannot link", &aside))?;
+    fs::rename(&aside, &link).map_err(told("cannot link", &link))?;
+    show(path, files)?;
+    if let Some(old) = current {
+        let _ = fs::remove_dir_all(path.join(old));
+    }
+    Ok(())
+}
+
+fn is_same(folder: &Path, files: &Files) -> bool {
+    let mut found = 0;
+    let same = files.iter().all(|(name, file)| fs::read(folder.join(name)).is_ok_and(|data| data == file.data));
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                _ => found += 1,
+            }
+        }
+    }
+    same && found == files.len()
+}
+
+fn write_all(folder: &Path, files: &Files, owner: &Owner) -> Result<(), Error> {
+    fs::create_dir(folder).map_err(told("cannot make", folder))?;
+    fs::set_permissions(folder, Permissions::from_mode(0o755)).map_err(told("cannot make", folder))?;
+    for (name, file) in files {
+        let path = below(folder, name).map_err(told("cannot write", folder))?;
+        if let Some(parent) = path.parent() {
+            fs::DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(told("cannot make", parent))?;
+        }
+        let write = || -> io::Result<()> {
+            let mut out = fs::OpenOptions::new().write(true).create_new(true).open(&path)?;
+            out.write_all(&file.data)?;
+            let mut mode = file.mode & 0o777;
+            if let Some(group) = owner.group {
+                chown(&path, None, Some(group))?;
+                mode |= 0o440;
+            } else if let (true, Some(user)) = (file.token, owner.user) {
+                chown(&path, Some(user), None)?;
+                mode = 0o600;
+            }
+            fs::set_permissions(&path, Permissions::from_mode(mode))
+        };
+        write().map_err(told("cannot write", &path))?;
+    }
+    Ok(())
+}
+
+/// Shows each first part of a path as a link into the files in force, and takes away links to what is gone.
+fn show(path: &Path, files: &Files) -> Result<(), Error> {
+    let firsts: BTreeSet<&str> = files.keys().filter_map(|name| name.split('/').next()).collect();
+    for first in &firsts {
+        let link = path.join(first);
+        if fs::symlink_metadata(&link).is_err() {
+            symlink(Path::new(DATA).join(first), &link).map_err(told("cannot link", &link))?;
+        }
+    }
+    for entry in fs::read_dir(path).map_err(told("cannot read", path))?.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let ours = entry.file_type().is_ok_and(|kind| kind.is_symlink()) && !name.starts_with("..");
+        if ours && !firsts.contains(name.as_ref()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// A path below a folder; it may not lead out of it.
+fn below(folder: &Path, name: &str) -> io::Result<PathBuf> {
+    let inside = !name.is_empty() && Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+    if inside { Ok(folder.join(name)) } else { Err(io::Error::other(format!("{name:?} is no path below a folder"))) }
+}
+
+/// The path of a part of a volume, made where it is missing. Links that lead out of the volume are refused.
+pub(crate) fn inside(volume: &str, part: &str) -> Result<String, String> {
+    let root = fs::canonicalize(volume).map_err(|error| error.to_string())?;
+    let wanted = below(&root, part).map_err(|error| error.to_string())?;
+    let mut known = root.clone();
+    for name in Path::new(part).components() {
+        let next = known.join(name);
+        known = match fs::canonicalize(&next) {
+            Ok(found) if found.starts_with(&root) => found,
+            Ok(_) => return Err(format!("{} leads out of the volume", wanted.display())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(&next).is_err() => {
+                fs::create_dir(&next).map_err(|error| error.to_string())?;
+                next
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+    }
+    Ok(known.to_string_lossy().into_owned())
+}
+
+/// Makes an empty file that any user of a container may write to.
+pub(crate) fn make_file(root: &Path, path: &Path) -> Result<(), Error> {
+    let parent = path.parent().unwrap_or(root);
+    folder(root, parent, 0o755)?;
+    if !path.exists() {
+        fs::write(path, b"").map_err(told("cannot make", path))?;
+        fs::set_permissions(path, Permissions::from_mode(0o666)).map_err(told("cannot make", path))?;
+    }
+    Ok(())
+}
+
+/// Removes the volumes of a pod; what is in memory is unmounted first.
+pub(crate) fn remove(pod: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(pod) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) && is_mount(&path) {
+            unmount(&path, UnmountFlags::DETACH)?;
+        }
+    }
+    fs::remove_dir_all(pod)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::super::payload::File;
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new() -> Self {
+            let path = std::env::temp_dir().join(format!("k2d-volumes-{}", uuid::Uuid::new_v4()));
+            fs::create_dir(&path).expect("a folder");
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn files(pairs: &[(&str, &str)]) -> Files {
+        let file = |data: &str| File { data: data.as_bytes().to_vec(), mode: 0o640, token: false };
+        pairs.iter().map(|(name, data)| ((*name).to_owned(), file(data))).collect()
+    }
+
+    #[test]
+    fn files_change_together_and_go() {
+        let folder = Folder::new();
+        let volume = folder.0.join("volumes/uid/config");
+        let root = folder.0.join("volumes");
+        project(&root, &volume, &files(&[("a", "1"), ("sub/b", "2")]), &Owner::default()).expect("written");
+        assert_eq!(fs::read_to_string(volume.join("sub/b")).expect("file"), "2");
+        assert_eq!(fs::metadata(volume.join("a")).expect("file").mode() & 0o777, 0o640);
+        assert_eq!(fs::metadata(&root).expect("folder").mode() & 0o777, 0o700);
+        let before = fs::read_link(volume.join(DATA)).expect("link");
+        project(&root, &volume, &files(&[("a", "1"), ("sub/b", "2")]), &Owner::default()).expect("written");
+        assert_eq!(fs::read_link(volume.join(DATA)).expect("link"), before, "nothing changed");
+        project(&root, &volume, &files(&[("a", "3")]), &Owner::default()).expect("written");
+        assert_eq!(fs::read_to_string(volume.join("a")).expect("file"), "3");
+        assert!(fs::symlink_metadata(volume.join("sub")).is_err());
+        assert!(!volume.join(before).exists(), "the old files are gone");
+        remove(&folder.0.join("volumes/uid")).expect("removed");
+        assert!(!folder.0.join("volumes/uid").exists());
+    }
+
+    #[test]
+    fn a_part_of_a_volume_cannot_lead_out_of_it() {
+        let folder = Folder::new();
+        let volume = folder.0.join("v");
+        fs::create_dir(&volume).expect("folder");
+        symlink("/etc", volume.join("out")).expect("link");
+        fs::create_dir(volume.join("real")).expect("folder");
+        symlink("real", volume.join("in")).expect("link");
+        let of = |part: &str| inside(&volume.to_string_lossy(), part);
+        assert!(of("out").is_err() && of("out/passwd").is_err() && of("../v").is_err());
+        assert!(of("in").is_ok_and(|path| path.ends_with("/v/real")));
+        assert!(of("new/deep").is_ok_and(|path| Path::new(&path).is_dir()));
+    }
+}
