@@ -11,6 +11,7 @@
 mod backoff;
 mod events;
 mod feed;
+mod foreign;
 mod images;
 mod memory;
 mod node;
@@ -62,6 +63,8 @@ pub struct Settings {
     pub bridge: String,
     /// Whether k2d answers DNS on the gateway of the pod network.
     pub dns: bool,
+    /// The namespace in which containers that k2d did not make are pods.
+    pub foreign: String,
     /// Such as `cluster.local`.
     pub domain: String,
     /// The host's addresses, the first one first.
@@ -161,6 +164,12 @@ impl Node {
         parts.spawn(Arc::clone(&inner).record());
         while parts.join_next().await.is_some() {}
     }
+}
+
+/// How long the container of a pod that is being deleted has to end.
+fn container_stop_grace(pod: &serde_json::Value) -> Duration {
+    let seconds = crate::schema::object::Object::int(pod, "/metadata/deletionGracePeriodSeconds").unwrap_or(10);
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
 }
 
 /// Name of the bridge of the pod network on the host (15 characters at the most).

@@ -211,3 +211,31 @@ fn a_container_that_is_not_alive_is_started_again() {
         assert!(bed.containers().await.is_empty());
     });
 }
+
+#[test]
+fn containers_of_others_are_shown_and_not_touched() {
+    with_bed(8, async |bed: &mut Bed| {
+        bed.start();
+        bed.until_node_ready().await;
+        let spec = k2d::engine::ContainerSpec {
+            name: "Pods_Test.foreign".into(),
+            image: "busybox:1.37".into(),
+            entrypoint: Some(["sh", "-c", "echo mine; sleep 1000"].map(str::to_owned).to_vec()),
+            ..k2d::engine::ContainerSpec::default()
+        };
+        let id = bed.engine.create_container(&spec).await.expect("made");
+        bed.engine.start_container(&id).await.expect("started");
+        bed.namespace = "docker8".into();
+        let name = "pods-test-foreign";
+        let up = bed.until(name, is_ready).await;
+        assert_eq!(up["spec"]["containers"][0]["image"], "busybox:1.37");
+        assert_eq!(bed.log(name, "").await, "mine\n");
+        assert_eq!(bed.exec(name, &["echo", "hi"]).await, (0, "hi\n".to_owned()));
+        bed.stop();
+        bed.start();
+        bed.until(name, is_ready).await;
+        bed.delete(name).await;
+        bed.until_gone(name).await;
+        assert!(bed.engine.inspect_container(&id).await.is_err(), "it was deleted");
+    });
+}

@@ -40,6 +40,7 @@ pub fn node(config: &Config, engine: &Engine, key: &Arc<TokenKey>, registry: &Re
         pods: Network::new(range.network().into(), range.prefix_len())?,
         bridge: pods::bridge_name(&config.instance),
         dns: true,
+        foreign: config.foreign.namespace.clone(),
         domain: config.network.cluster_domain.clone(),
         addresses: vec![config.api.advertise_address.unwrap_or_else(addresses::best)],
         issuer: issuer(&config.network.cluster_domain),

@@ -177,6 +177,10 @@ impl Inner {
     async fn pod_and_containers(&self, namespace: &str, pod: &str) -> Result<(Value, Vec<Found>), Status> {
         let key: PodKey = (namespace.to_owned(), pod.to_owned());
         let object = self.registry.get(&self.target(&key)?).await?.to_value();
+        if super::foreign::container_id(&object).is_some() {
+            let own = self.foreign_found(&object).await.map_err(|error| Status::internal(&error))?;
+            return Ok((object, own));
+        }
         let (own, _) = self.find(&key, object.uid()).await.map_err(|error| match error {
             Error::Api(status) => status,
             other => Status::internal(&other),

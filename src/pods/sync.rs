@@ -18,7 +18,7 @@ use super::memory::PodMemory;
 use super::translate::mounts::Places;
 use super::translate::refs::References;
 use super::translate::{Place, Sources, container};
-use super::{Error, Inner, PodKey, lock, schedule};
+use super::{Error, Inner, PodKey, foreign, lock, schedule};
 use crate::registry::{Changed, Part, WriteOptions};
 use crate::schema::object::Object;
 
@@ -103,6 +103,10 @@ impl Inner {
 
     async fn sync(self: &Arc<Self>, key: &PodKey) -> Result<Option<Duration>, Error> {
         let pod = self.registry.read(&self.target(key)?).await?;
+        let foreign = pod.as_ref().is_some_and(|pod| foreign::container_id(pod).is_some());
+        if foreign || (pod.is_none() && key.0 == self.settings.foreign) {
+            return self.show_foreign(key, pod).await;
+        }
         let Some(pod) = pod else {
             return self.clean(key).await;
         };
@@ -181,7 +185,7 @@ impl Inner {
         Ok(entry.address.map(|address| address.to_string()))
     }
 
-    fn place(&self, pod: &Value, address: Option<&str>) -> Place {
+    pub(in crate::pods) fn place(&self, pod: &Value, address: Option<&str>) -> Place {
         let host_ips: Vec<String> = self.settings.addresses.iter().map(ToString::to_string).collect();
         let host = pod["spec"]["hostNetwork"] == true;
         let pod_ip = if host { host_ips.first().cloned() } else { address.map(str::to_owned) };

@@ -25,6 +25,8 @@ const LONG: Duration = Duration::from_secs(60);
 pub struct Bed {
     pub engine: Engine,
     pub registry: Registry,
+    /// Where pods are looked for.
+    pub namespace: String,
     number: u8,
     instance: String,
     folder: PathBuf,
@@ -47,7 +49,7 @@ pub fn with_bed<T: AsyncFnOnce(&mut Bed)>(number: u8, test: T) {
         std::fs::create_dir(&folder).unwrap();
         let key = Arc::new(TokenKey::open(&folder.join("key")).unwrap());
         let registry = store().await;
-        let mut bed = Bed { engine, registry, number, instance, folder, key, node: None };
+        let mut bed = Bed { engine, registry, namespace: "default".into(), number, instance, folder, key, node: None };
         bed.clean().await;
         let result = AssertUnwindSafe(tokio::time::timeout(3 * LONG, test(&mut bed))).catch_unwind().await;
         bed.stop();
@@ -85,6 +87,7 @@ impl Bed {
             pods: Network::new(Ipv4Addr::new(10, 77, self.number * 16, 0).into(), 20).unwrap(),
             bridge: pods::bridge_name(&format!("podt{}", self.number)),
             dns: false,
+            foreign: format!("docker{}", self.number),
             domain: "cluster.local".into(),
             addresses: vec![IpAddr::from([127, 0, 0, 1])],
             issuer: "https://kubernetes.default.svc.cluster.local".into(),
@@ -109,7 +112,7 @@ impl Bed {
     }
 
     fn target(&self, plural: &str, name: &str) -> Target {
-        let namespace = if plural == "nodes" { "" } else { "default" };
+        let namespace = if plural == "nodes" { "" } else { self.namespace.as_str() };
         self.registry.target("", plural, namespace, name).unwrap()
     }
 
@@ -188,7 +191,7 @@ impl Bed {
 
     pub async fn log(&self, pod: &str, container: &str) -> String {
         let (node, _) = self.node.as_ref().unwrap();
-        let mut frames = node.logs("default", pod, container, false, &LogOptions::default()).await.unwrap();
+        let mut frames = node.logs(&self.namespace, pod, container, false, &LogOptions::default()).await.unwrap();
         let mut text = String::new();
         while let Some(frame) = frames.next().await {
             text.push_str(&String::from_utf8_lossy(&frame.unwrap().data));
@@ -204,7 +207,7 @@ impl Bed {
         let (node, _) = self.node.as_ref().unwrap();
         let command = command.iter().map(|word| (*word).to_owned()).collect();
         let spec = ExecSpec { command, stdout: true, stderr: true, ..ExecSpec::default() };
-        let mut process = node.exec("default", pod, container, &spec).await.unwrap();
+        let mut process = node.exec(&self.namespace, pod, container, &spec).await.unwrap();
         let mut text = String::new();
         while let Some(frame) = process.streams.output.next().await {
             text.push_str(&String::from_utf8_lossy(&frame.unwrap().data));
@@ -228,6 +231,10 @@ impl Bed {
     async fn clean(&self) {
         for container in self.containers().await {
             let _ = self.engine.remove_container(&container.id, RemoveOptions { force: true, volumes: true }).await;
+        }
+        let foreign = RemoveOptions { force: true, volumes: true };
+        if self.number == 8 {
+            let _ = self.engine.remove_container("Pods_Test.foreign", foreign).await;
         }
         let _ = self.engine.remove_network(&self.instance).await;
         let folders = std::fs::read_dir(self.folder.join("volumes")).into_iter().flatten().flatten();

@@ -288,7 +288,8 @@ impl Inner {
             one.last = Some(terminated(&detail, &one.message));
         }
         if let Some(old) = view.own.iter_mut().find(|old| old.detail.id == detail.id) {
-            *old = Found { detail, earlier: true };
+            old.detail = detail;
+            old.earlier = true;
         }
         self.make(view, definition, role).await
     }

@@ -10,6 +10,8 @@ use crate::engine::{ContainerDetail, ContainerState, Filter, RemoveOptions};
 #[derive(Clone, Debug)]
 pub(in crate::pods) struct Found {
     pub(in crate::pods) detail: ContainerDetail,
+    /// Name of the container in its pod.
+    name: String,
     /// An earlier attempt, kept for its log.
     pub(in crate::pods) earlier: bool,
 }
@@ -21,7 +23,12 @@ impl Found {
 
     /// Name of the container in its pod.
     pub(in crate::pods) fn container(&self) -> &str {
-        self.label(names::CONTAINER)
+        &self.name
+    }
+
+    /// A container that k2d did not make, shown under that name.
+    pub(in crate::pods) fn foreign(detail: ContainerDetail, name: &str) -> Self {
+        Self { detail, name: name.to_owned(), earlier: false }
     }
 
     pub(super) fn uid(&self) -> &str {
@@ -84,9 +91,9 @@ impl Inner {
                 Err(error) if error.is_not_found() => continue,
                 Err(error) => return Err(error.into()),
             };
-            let of = detail.config.labels.get(names::CONTAINER).map(String::as_str).unwrap_or_default();
+            let of = detail.config.labels.get(names::CONTAINER).cloned().unwrap_or_default();
             let earlier = names::is_earlier(&detail.name, &format!("{}.{}.{of}", key.0, key.1));
-            all.push(Found { detail, earlier });
+            all.push(Found { detail, name: of, earlier });
         }
         Ok(all.into_iter().partition(|found| found.uid() == uid))
     }

@@ -158,7 +158,16 @@ impl Inner {
             self.registry.update(&target, Part::Status, &mut change, &Self::options()).await?;
             return Ok(());
         }
-        let bytes = Bytes::from(serde_json::to_vec(&status).unwrap_or_default());
+        self.set_volatile(pod, &status).await
+    }
+
+    /// Sets a status that is not written to disk.
+    pub(in crate::pods) async fn set_volatile(&self, pod: &Value, status: &Value) -> Result<(), Error> {
+        if pod["status"] == *status {
+            return Ok(());
+        }
+        let target = Target::new(&self.registry.kind("", "pods")?, pod.namespace(), pod.name());
+        let bytes = Bytes::from(serde_json::to_vec(status).unwrap_or_default());
         match self.registry.store().set_volatile_status(&target.key(), Expect::Uid(pod.uid().to_owned()), bytes).await {
             Ok(_) | Err(crate::store::Error::NotFound) => Ok(()),
             Err(error) => Err(error.into()),
