@@ -1,7 +1,7 @@
 //! The kinds that are served, one line each, in the order of discovery.
 
 use super::Kind;
-use super::admission::webhooks;
+use super::admission::{policies, webhooks};
 use super::apps::{controller_revision, daemon_set, deployment, replica_set, stateful_set};
 use super::autoscaling::pod_autoscaler;
 use super::batch::{cron_job, job};
@@ -67,7 +67,11 @@ pub fn all() -> Vec<Kind> {
         volume_attachment::kind(),
         attributes_class::kind(),
         priority_class::kind(),
+        policies::mutating(),
+        policies::mutating_binding(),
         webhooks::mutating(),
+        policies::validating(),
+        policies::validating_binding(),
         webhooks::validating(),
         lease::kind(),
         endpoint_slice::kind(),
