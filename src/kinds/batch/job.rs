@@ -287,10 +287,10 @@ pub fn spec(spec: &Value, path: &Path, errors: &mut Errors) {
             errors.too_long(&at, 63);
         }
     }
-    if let Some(mode) = spec["completionMode"].as_str() {
-        if !matches!(mode, "NonIndexed" | "Indexed") {
-            errors.not_supported(&path.child("completionMode"), &mode.into(), &["NonIndexed", "Indexed"]);
-        }
+    if let Some(mode) = spec["completionMode"].as_str()
+        && !matches!(mode, "NonIndexed" | "Indexed")
+    {
+        errors.not_supported(&path.child("completionMode"), &mode.into(), &["NonIndexed", "Indexed"]);
     }
     if indexed(spec) {
         of_indexed(spec, path, errors);
