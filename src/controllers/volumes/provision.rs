@@ -12,7 +12,7 @@ use crate::schema::object::Object;
 use crate::schema::status::Status;
 
 /// The provisioner of the classes whose volumes are the engine's.
-pub const PROVISIONER: &str = "k2d.io/local";
+pub const PROVISIONER: &str = "local.k2d.io";
 /// Says on a volume who made it.
 pub const PROVISIONED_BY: &str = "pv.kubernetes.io/provisioned-by";
 const ASKED: [&str; 2] = ["volume.beta.kubernetes.io/storage-provisioner", "volume.kubernetes.io/storage-provisioner"];
@@ -137,7 +137,7 @@ mod tests {
         });
         let class = json!({"metadata": {"name": "local"}, "reclaimPolicy": "Delete"});
         let made = volume(&claim, &class, "pvc-u", "plant.data");
-        assert_eq!(made["spec"]["csi"], json!({"driver": "k2d.io/local", "volumeHandle": "plant.data"}));
+        assert_eq!(made["spec"]["csi"], json!({"driver": "local.k2d.io", "volumeHandle": "plant.data"}));
         assert_eq!(made["spec"]["persistentVolumeReclaimPolicy"], "Delete");
         assert_eq!(made["spec"]["claimRef"]["uid"], "u");
         assert_eq!(made["spec"]["capacity"]["storage"], "1Gi");
