@@ -89,6 +89,7 @@ impl Registry {
         }
         meta::fill(&mut object, &target.namespace, at);
         admission::create(self, kind, &mut object).await?;
+        self.guard(target, &object, None, options).await?;
 
         if kind.has_status() {
             object.as_object_mut().map(|map| map.remove("status"));
