@@ -40,12 +40,12 @@ pub fn all() -> Vec<Kind> {
         secret::kind(),
         service_account::kind(),
         service::kind(),
-        event::new_kind(),
         controller_revision::kind(),
         daemon_set::kind(),
         deployment::kind(),
         replica_set::kind(),
         stateful_set::kind(),
+        event::new_kind(),
         pod_autoscaler::kind(),
         cron_job::kind(),
         job::kind(),
@@ -74,8 +74,8 @@ pub fn all() -> Vec<Kind> {
         policies::validating_binding(),
         webhooks::validating(),
         lease::kind(),
-        endpoint_slice::kind(),
         runtime_class::kind(),
+        endpoint_slice::kind(),
     ]
 }
 
