@@ -6,21 +6,38 @@
 //!                             ↑ later, or after a failure ┘
 //! ```
 
+pub mod cluster;
+mod deployment;
+mod endpoint_slices;
+mod endpoints;
+mod event_expiry;
+mod garbage;
+mod namespace;
+mod network;
+mod pods;
+mod replica_set;
+mod root_ca;
+mod service_account;
 mod template_hash;
+mod volumes;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
+use crate::network::model::Snapshot;
 use crate::registry::Registry;
 use crate::registry::filter::Filter;
 use crate::registry::list::ListOptions;
 use crate::schema::object::Object;
 use crate::schema::status::Status;
+
+pub use volumes::provision::{LocalVolumes, default_class};
 
 use crate::registry::queue::Queue;
 
@@ -92,9 +109,65 @@ pub trait Controller: Send + Sync + 'static {
     /// What it watches.
     fn sources(&self) -> Vec<Source>;
 
+    /// Told once of its queue, for keys that no source brings.
+    fn attach(&self, _queue: &Arc<Queue<ObjectKey>>) {}
+
     /// Brings what belongs to `key` nearer to what is asked for. `Some(pause)` asks to be called
     /// again after that; an error is tried again after a growing pause.
     fn reconcile<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Duration>, Status>>;
+}
+
+/// What the controllers of a cluster need to be told.
+pub struct Setup {
+    /// Name of this node.
+    pub node: String,
+    /// Certificates by which pods know the API, as PEM.
+    pub authority: String,
+    /// Where pods reach the API.
+    pub api: (std::net::IpAddr, u16),
+    /// How long events stay.
+    pub event_ttl: Duration,
+    /// Makes volumes of the engine, where there is one.
+    pub volumes: Option<Arc<dyn LocalVolumes>>,
+}
+
+/// The controllers of a cluster.
+pub struct Controllers {
+    list: Vec<Arc<dyn Controller>>,
+    garbage: Arc<garbage::GarbageCollector>,
+}
+
+impl Controllers {
+    /// All of them, and where the network learns what it needs to know.
+    #[must_use]
+    pub fn new(registry: &Registry, setup: Setup) -> (Self, watch::Receiver<Snapshot>) {
+        let namespaces = Arc::new(namespace::NamespaceController::new(registry));
+        let garbage = Arc::new(garbage::GarbageCollector::new(registry, &namespaces));
+        let (network, snapshots) = network::NetworkController::new(registry, &setup.node);
+        let (address, port) = setup.api;
+        let list: Vec<Arc<dyn Controller>> = vec![
+            namespaces,
+            Arc::clone(&garbage) as Arc<dyn Controller>,
+            Arc::new(service_account::ServiceAccountController::new(registry)),
+            Arc::new(root_ca::RootCaController::new(registry, &setup.authority)),
+            Arc::new(deployment::DeploymentController::new(registry)),
+            Arc::new(replica_set::ReplicaSetController::new(registry)),
+            Arc::new(endpoints::EndpointsController::new(registry)),
+            Arc::new(endpoint_slices::EndpointSliceController::new(registry)),
+            Arc::new(endpoint_slices::mirror::MirrorController::new(registry)),
+            Arc::new(endpoint_slices::api::ApiEndpoints::new(registry, address, port)),
+            Arc::new(volumes::VolumeController::new(registry, setup.volumes)),
+            Arc::new(volumes::protection::ProtectionController::new(registry)),
+            Arc::new(event_expiry::EventExpiry::new(registry, setup.event_ttl)),
+            Arc::new(network),
+        ];
+        (Self { list, garbage }, snapshots)
+    }
+
+    /// Runs them until it is dropped.
+    pub async fn run(self, registry: &Registry) {
+        tokio::join!(run(registry, self.list), self.garbage.follow());
+    }
 }
 
 /// Runs controllers until it is dropped.
@@ -102,6 +175,7 @@ pub async fn run(registry: &Registry, controllers: Vec<Arc<dyn Controller>>) {
     let mut tasks = JoinSet::new();
     for controller in controllers {
         let queue = Arc::new(Queue::new());
+        controller.attach(&queue);
         for source in controller.sources() {
             tasks.spawn(feed(registry.clone(), source, Arc::clone(&queue)));
         }
@@ -161,4 +235,9 @@ async fn follow(registry: &Registry, source: &Source, queue: &Queue<ObjectKey>) 
     // The store is closed: nothing will come any more.
     std::future::pending::<()>().await;
     Ok(())
+}
+
+/// A time as the API shows it, to the second.
+fn time(at: jiff::Timestamp) -> String {
+    jiff::Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }
