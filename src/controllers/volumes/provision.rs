@@ -15,6 +15,8 @@ use crate::schema::status::Status;
 pub const PROVISIONER: &str = "local.k2d.io";
 /// Says on a volume who made it.
 pub const PROVISIONED_BY: &str = "pv.kubernetes.io/provisioned-by";
+/// The CSI driver that the volumes name.
+const DRIVER: &str = "local.k2d.io";
 const ASKED: [&str; 2] = ["volume.beta.kubernetes.io/storage-provisioner", "volume.kubernetes.io/storage-provisioner"];
 
 /// Makes and removes volumes of the engine; the app fills it in.
@@ -113,7 +115,7 @@ fn volume(claim: &Value, class: &Value, name: &str, handle: &str) -> Value {
                 "apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": claim.namespace(),
                 "name": claim.name(), "uid": claim.uid(), "resourceVersion": claim.resource_version(),
             },
-            "csi": {"driver": PROVISIONER, "volumeHandle": handle},
+            "csi": {"driver": DRIVER, "volumeHandle": handle},
             "persistentVolumeReclaimPolicy": class["reclaimPolicy"],
             "storageClassName": class.name(),
             "volumeMode": "Filesystem",
