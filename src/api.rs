@@ -100,6 +100,12 @@ impl Api {
         &self.0.registry
     }
 
+    /// What knows users.
+    #[must_use]
+    pub fn authenticator(&self) -> &authn::Authenticator {
+        &self.0.authenticator
+    }
+
     /// What makes tokens.
     #[must_use]
     pub fn issuer(&self) -> &dyn authn::Issuer {
@@ -145,7 +151,7 @@ impl Api {
         let info = RequestInfo::new(&parts.method, &path, &query);
         let user = self.0.authenticator.authenticate(&parts.headers, &peer).await?;
         let user = authz::impersonate(self, user, &parts.headers).await?;
-        authz::authorize(self, &user, &info).await?;
+        authz::authorize(self, &user, &info, &parts.headers).await?;
         if !info.is_resource {
             return self.document(&parts.method, &path, &parts.headers, &query).await;
         }

@@ -64,6 +64,9 @@ impl ObjectKey {
     }
 }
 
+/// The rule by which an object brings keys.
+pub type Keys = Box<dyn Fn(&Value) -> Vec<ObjectKey> + Send + Sync>;
+
 /// What a kind's changes mean for a controller.
 pub struct Source {
     /// Group of the watched kind.
@@ -71,7 +74,7 @@ pub struct Source {
     /// Its resource name.
     pub plural: &'static str,
     /// The keys that an object (as it is, or as it was last) concerns.
-    pub keys: Box<dyn Fn(&Value) -> Vec<ObjectKey> + Send + Sync>,
+    pub keys: Keys,
 }
 
 impl Source {

@@ -35,6 +35,7 @@ pub mod networking;
 pub mod parts;
 pub mod policy;
 pub mod rbac;
+pub mod review;
 pub mod runtime;
 pub mod scheduling;
 pub mod storage;

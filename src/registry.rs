@@ -20,6 +20,7 @@ pub mod filter;
 pub mod list;
 mod meta;
 pub mod queue;
+pub mod rbac;
 mod services;
 pub mod tokens;
 mod update;
@@ -134,6 +135,7 @@ struct Inner {
     settings: Settings,
     /// Held while addresses and ports are chosen and the service is stored.
     services: tokio::sync::Mutex<()>,
+    rbac: rbac::Rbac,
 }
 
 impl Registry {
@@ -145,6 +147,7 @@ impl Registry {
             catalog: RwLock::new(Arc::new(catalog)),
             settings,
             services: tokio::sync::Mutex::new(()),
+            rbac: rbac::Rbac::default(),
         }))
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use futures_util::future::BoxFuture;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -20,8 +21,9 @@ pub struct Peer {
 
 /// Says who a bearer token belongs to.
 pub trait Tokens: Send + Sync {
-    /// The user of a token that is genuine and in force, else `None`.
-    fn user<'a>(&'a self, token: &'a str) -> futures_util::future::BoxFuture<'a, Option<User>>;
+    /// The user of a token that is genuine, in force and meant for one of `audiences` (none: for the
+    /// API), and for which of them it is; else `None`.
+    fn user<'a>(&'a self, token: &'a str, audiences: &'a [String]) -> BoxFuture<'a, Option<(User, Vec<String>)>>;
 }
 
 /// Makes tokens of service accounts.
@@ -67,13 +69,7 @@ impl Authenticator {
         if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
             return Err(Status::unauthorized());
         }
-        for tokens in &self.tokens {
-            if let Some(mut user) = tokens.user(token).await {
-                add_group(&mut user, "system:authenticated");
-                return Ok(user);
-            }
-        }
-        Err(Status::unauthorized())
+        self.token(token, &[]).await.map(|(user, _)| user).ok_or_else(Status::unauthorized)
     }
 
     /// The common name is the user, the organisations are its groups.
@@ -89,12 +85,12 @@ impl Authenticator {
         Ok(user)
     }
 
-    /// The user of a token alone, for reviews.
-    pub async fn token(&self, token: &str) -> Option<User> {
+    /// The user of a token, and for which of the audiences (none: the API) it is meant.
+    pub async fn token(&self, token: &str, audiences: &[String]) -> Option<(User, Vec<String>)> {
         for tokens in &self.tokens {
-            if let Some(mut user) = tokens.user(token).await {
+            if let Some((mut user, audiences)) = tokens.user(token, audiences).await {
                 add_group(&mut user, "system:authenticated");
-                return Some(user);
+                return Some((user, audiences));
             }
         }
         None

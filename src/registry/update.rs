@@ -121,6 +121,7 @@ impl Registry {
 
         meta::keep(&mut object, old);
         if part == Part::Main {
+            self.guard(target, &object, Some(old), options).await?;
             services::keep_allocated(kind, &mut object, old);
         }
         prepare(kind, part, &mut object, old);

@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 use super::{amounts, conditions, scale, sets, status};
 
 fn deployment(replicas: i64, surge: &str, unavailable: &str) -> Value {
+    let amount = |text: &str| text.parse::<i64>().map_or_else(|_| json!(text), |number| json!(number));
     json!({
         "metadata": {"name": "d", "namespace": "n", "uid": "u", "generation": 1},
         "spec": {
             "replicas": replicas, "progressDeadlineSeconds": 600,
             "strategy": {"type": "RollingUpdate",
-                "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}},
+                "rollingUpdate": {"maxSurge": amount(surge), "maxUnavailable": amount(unavailable)}},
             "selector": {"matchLabels": {"a": "b"}},
             "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c"}]}},
         },

@@ -10,10 +10,16 @@ use crate::controllers::template_hash::dump;
 use crate::schema::object::Object;
 use crate::schema::table::{Shape, Struct, Type};
 
+/// Addresses, each with whether it is ready.
+type Listed = Vec<(Value, bool)>;
+
+/// Addresses with the ports that they share.
+type Packed = Vec<(Listed, Vec<Value>)>;
+
 /// The subsets of a service with these pods.
 pub fn of(service: &Value, pods: &[Value]) -> Vec<Value> {
     // Addresses by port, each with whether it is ready.
-    let mut by_port: Vec<(Option<Value>, Vec<(Value, bool)>)> = Vec::new();
+    let mut by_port: Vec<(Option<Value>, Listed)> = Vec::new();
     let publish = behind::publishes_not_ready(service);
     for pod in pods.iter().filter(|pod| publish || !pod.is_deleting()) {
         let Some(address) = address(service, pod) else { continue };
@@ -25,7 +31,7 @@ pub fn of(service: &Value, pods: &[Value]) -> Vec<Value> {
             }
         }
     }
-    let mut packed: Vec<(Vec<(Value, bool)>, Vec<Value>)> = Vec::new();
+    let mut packed: Packed = Vec::new();
     for (port, mut addresses) in by_port {
         addresses.sort_by(|left, right| by_ip(&left.0, &right.0));
         match packed.iter_mut().find(|(known, _)| *known == addresses) {
@@ -73,7 +79,7 @@ fn by_ip(left: &Value, right: &Value) -> std::cmp::Ordering {
 }
 
 /// Ports by their hashes, subsets by theirs.
-fn sorted(packed: Vec<(Vec<(Value, bool)>, Vec<Value>)>) -> Vec<Value> {
+fn sorted(packed: Packed) -> Vec<Value> {
     let of = |name: &str| list_item("Endpoints", &["subsets"]).and_then(|subset| item(subset, name));
     let (subset_type, port_type) = (list_item("Endpoints", &["subsets"]), of("ports"));
     let mut subsets: BTreeMap<(u128, usize), Value> = BTreeMap::new();

@@ -40,7 +40,7 @@ impl ProtectionController {
         let found = self.0.get("", "persistentvolumeclaims", (&key.namespace, &key.name)).await?;
         let Some(claim) = found else { return Ok(None) };
         let mut users = self.0.all("", "pods", Some(&key.namespace)).await?;
-        users.retain(|pod| claims(pod).iter().any(|name| *name == key.name));
+        users.retain(|pod| claims(pod).contains(&key.name));
         if claim.is_deleting() {
             let scheduled = users.iter().any(|pod| !pod.text("/spec/nodeName").is_empty());
             if !scheduled {

@@ -12,9 +12,11 @@ use crate::schema::object::Object;
 use crate::schema::status::Status;
 
 /// The provisioner of the classes whose volumes are the engine's.
-pub const PROVISIONER: &str = "k2d.io/local";
+pub const PROVISIONER: &str = "local.k2d.io";
 /// Says on a volume who made it.
 pub const PROVISIONED_BY: &str = "pv.kubernetes.io/provisioned-by";
+/// The CSI driver that the volumes name.
+const DRIVER: &str = "local.k2d.io";
 const ASKED: [&str; 2] = ["volume.beta.kubernetes.io/storage-provisioner", "volume.kubernetes.io/storage-provisioner"];
 
 /// Makes and removes volumes of the engine; the app fills it in.
@@ -113,7 +115,7 @@ fn volume(claim: &Value, class: &Value, name: &str, handle: &str) -> Value {
                 "apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": claim.namespace(),
                 "name": claim.name(), "uid": claim.uid(), "resourceVersion": claim.resource_version(),
             },
-            "csi": {"driver": PROVISIONER, "volumeHandle": handle},
+            "csi": {"driver": DRIVER, "volumeHandle": handle},
             "persistentVolumeReclaimPolicy": class["reclaimPolicy"],
             "storageClassName": class.name(),
             "volumeMode": "Filesystem",
@@ -137,7 +139,7 @@ mod tests {
         });
         let class = json!({"metadata": {"name": "local"}, "reclaimPolicy": "Delete"});
         let made = volume(&claim, &class, "pvc-u", "plant.data");
-        assert_eq!(made["spec"]["csi"], json!({"driver": "k2d.io/local", "volumeHandle": "plant.data"}));
+        assert_eq!(made["spec"]["csi"], json!({"driver": "local.k2d.io", "volumeHandle": "plant.data"}));
         assert_eq!(made["spec"]["persistentVolumeReclaimPolicy"], "Delete");
         assert_eq!(made["spec"]["claimRef"]["uid"], "u");
         assert_eq!(made["spec"]["capacity"]["storage"], "1Gi");
