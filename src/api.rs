@@ -114,8 +114,8 @@ impl Api {
 
     /// What talks to containers.
     #[must_use]
-    pub fn streams(&self) -> Option<&dyn streams::PodStreams> {
-        self.0.settings.streams.as_deref()
+    pub fn streams(&self) -> Option<Arc<dyn streams::PodStreams>> {
+        self.0.settings.streams.clone()
     }
 
     /// Becomes true when the server stops.
