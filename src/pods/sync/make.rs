@@ -18,7 +18,12 @@ use crate::schema::object::Object;
 
 impl Inner {
     /// Makes a container and starts it.
-    pub(super) async fn make(self: &Arc<Self>, view: &mut View<'_>, definition: &Value, role: Role) -> Result<Step, Error> {
+    pub(super) async fn make(
+        self: &Arc<Self>,
+        view: &mut View<'_>,
+        definition: &Value,
+        role: Role,
+    ) -> Result<Step, Error> {
         let name = definition.text("/name");
         let place = field(view.pod, name);
         let (left, failure) = {
