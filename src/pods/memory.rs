@@ -72,6 +72,8 @@ impl ContainerMemory {
     /// left as its last message.
     pub(super) fn observe(&mut self, detail: &ContainerDetail, said: impl FnOnce() -> String) -> u64 {
         let run = (detail.id.clone(), detail.state.started_at);
+        let ran = self.run.as_ref().is_some_and(|(_, begun)| begun.is_some());
+        let again = ran && self.run.as_ref() != Some(&run);
         if self.run.as_ref() != Some(&run) {
             if self.run.is_some() || detail.restart_count > 0 {
                 let ended = self.end.take();
@@ -103,7 +105,9 @@ impl ContainerMemory {
         }
         let base = detail.config.labels.get(names::RESTARTS).and_then(|count| count.parse().ok()).unwrap_or(0u64);
         let count = base.saturating_add(detail.restart_count);
-        if count.saturating_add(self.added) < self.shown {
+        let seen = count.saturating_add(self.added);
+        // The engine does not count what people start.
+        if seen < self.shown || (again && seen == self.shown) {
             self.added = (self.shown + 1).saturating_sub(count);
         }
         self.shown = count.saturating_add(self.added);
@@ -177,6 +181,8 @@ mod tests {
         // Stopped and started by hand: the engine counts from 0.
         assert_eq!(memory.observe(&run(9, 0, ContainerState::Running), String::new), 3);
         assert_eq!(memory.observe(&run(10, 1, ContainerState::Running), String::new), 4);
+        assert_eq!(memory.observe(&run(12, 1, ContainerState::Running), String::new), 5);
+        assert_eq!(memory.observe(&run(12, 1, ContainerState::Running), String::new), 5);
     }
 
     #[test]
