@@ -171,8 +171,8 @@ impl Api {
             Ok(response) => response,
             Err(status) => body::failure(cx.form, &status),
         };
-        if let Some(text) = deprecation(&cx.kind) {
-            warn(&mut response, &[text.to_owned()]);
+        if !cx.kind.deprecated.is_empty() {
+            warn(&mut response, &[cx.kind.deprecated.to_string()]);
         }
         Ok(response)
     }
@@ -262,15 +262,6 @@ where
             let bytes = body::read(body, cx.api.0.settings.max_body).await?;
             verbs::write::dispatch(cx, bytes).await
         }
-    }
-}
-
-/// What upstream says of kinds that are on their way out.
-fn deprecation(kind: &Kind) -> Option<&'static str> {
-    match (kind.group.as_ref(), kind.plural.as_ref()) {
-        ("", "endpoints") => Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
-        ("", "componentstatuses") => Some("v1 ComponentStatus is deprecated in v1.19+"),
-        _ => None,
     }
 }
 

@@ -103,6 +103,12 @@ fn crashes_are_counted_and_ends_are_told() {
         assert_eq!((last["exitCode"].as_i64(), last["reason"].as_str()), (Some(3), Some("Error")));
         assert_eq!(up["status"]["phase"], "Running");
         bed.until("crash", |pod| status(pod)["state"]["waiting"]["reason"] == "CrashLoopBackOff").await;
+        let mut talks = shell("main", "echo because; exit 1");
+        talks["terminationMessagePolicy"] = "FallbackToLogsOnError".into();
+        bed.create("pods", pod("talks", json!({"restartPolicy": "Never", "containers": [talks]}))).await;
+        let failed = bed.until("talks", |pod| pod["status"]["phase"] == "Failed").await;
+        assert_eq!(status(&failed)["state"]["terminated"]["message"], "because\n");
+        assert_eq!(last["message"], "gone\n");
         bed.create("pods", pod("once", json!({"restartPolicy": "Never", "containers": [shell("main", "exit 0")]})))
             .await;
         let done = bed.until("once", |pod| pod["status"]["phase"] == "Succeeded").await;

@@ -103,7 +103,9 @@ impl Inner {
         if pod.is_deleting() {
             let grace = container_stop_grace(&pod);
             self.engine.stop_container(&detail.id, None, Some(grace)).await?;
-            self.engine.remove_container(&detail.id, crate::engine::RemoveOptions { force: true, volumes: false }).await?;
+            self.engine
+                .remove_container(&detail.id, crate::engine::RemoveOptions { force: true, volumes: false })
+                .await?;
             self.forget_foreign(key, &pod).await?;
             return Ok(None);
         }

@@ -233,8 +233,8 @@ impl Inner {
         let mut memory = lock(&self.memory);
         let Some(one) = memory.get_mut(key).and_then(|pod| pod.containers.get_mut(container)) else { return };
         let changed = match kind {
-            Kind::Readiness => std::mem::replace(&mut one.ready, Some(holds)) != Some(holds),
-            Kind::Startup if holds => std::mem::replace(&mut one.started, Some(true)) != Some(true),
+            Kind::Readiness => one.ready.replace(holds) != Some(holds),
+            Kind::Startup if holds => one.started.replace(true) != Some(true),
             Kind::Liveness if holds => false,
             Kind::Startup | Kind::Liveness => {
                 let word = if *kind == Kind::Startup { "startup" } else { "liveness" };

@@ -159,16 +159,16 @@ impl Node {
     pub async fn port_forward(&self, namespace: &str, pod: &str, port: u16) -> Result<TcpStream, Status> {
         let (object, own) = self.0.pod_and_containers(namespace, pod).await?;
         if !own.iter().any(Found::lives) {
-            return Err(Status::internal(&format!(
+            return Err(Status::internal(format!(
                 "unable to forward port because pod is not running. Current status={}",
                 object.text("/status/phase")
             )));
         }
         let host = if object["spec"]["hostNetwork"] == true { "127.0.0.1" } else { object.text("/status/podIP") };
         let address: SocketAddr =
-            format!("{host}:{port}").parse().map_err(|_| Status::internal(&"the pod has no address"))?;
+            format!("{host}:{port}").parse().map_err(|_| Status::internal("the pod has no address"))?;
         TcpStream::connect(address).await.map_err(|error| {
-            Status::internal(&format!("failed to connect to {host}:{port} inside namespace {namespace}: {error}"))
+            Status::internal(format!("failed to connect to {host}:{port} inside namespace {namespace}: {error}"))
         })
     }
 }
@@ -195,7 +195,7 @@ impl Inner {
         let (object, own) = self.pod_and_containers(namespace, pod).await?;
         let name = choose(&object, container)?;
         if matches!(object.text("/status/phase"), "Succeeded" | "Failed") {
-            return Err(Status::internal(&format!(
+            return Err(Status::internal(format!(
                 "cannot exec into a container in a completed pod; current phase is {}",
                 object.text("/status/phase")
             )));
@@ -204,7 +204,7 @@ impl Inner {
             Some(found) if found.detail.state.state == ContainerState::Running => {
                 Ok((found.detail.id.clone(), found.detail.config.tty))
             }
-            _ => Err(Status::internal(&format!("container not found (\"{name}\")"))),
+            _ => Err(Status::internal(format!("container not found (\"{name}\")"))),
         }
     }
 }

@@ -4,6 +4,8 @@
 pub(in crate::pods) mod containers;
 mod end;
 pub(in crate::pods) mod found;
+mod hooks;
+mod make;
 mod status;
 
 use std::collections::{BTreeMap, HashSet};

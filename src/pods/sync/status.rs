@@ -4,6 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -15,13 +16,16 @@ use super::super::translate::status::{Observation, Seen, pod_status, terminated}
 use super::super::{Error, Inner, PodKey, lock};
 use super::View;
 use super::found::{Found, current, earlier};
-use crate::engine::ContainerState;
+use crate::engine::{ContainerState, LogOptions};
 use crate::registry::{Changed, Part, Target};
 use crate::schema::object::Object;
 use crate::store::Expect;
 
 /// Bytes of a last message that are shown.
 const MESSAGE: u64 = 4096;
+/// Lines of a log, and bytes of them, that stand for a last message.
+const LINES: u64 = 80;
+const BYTES: usize = 2048;
 
 impl Inner {
     /// Shows how a pod fares.
@@ -72,12 +76,19 @@ impl Inner {
             Some(found) => self.image_id(view.key, name, &found.detail.image_id).await?,
             None => String::new(),
         };
+        let logged = match found {
+            Some(found) => self.last_lines(view, container, found).await,
+            None => None,
+        };
         let mut memory = lock(&self.memory);
         let Some(entry) = memory.get_mut(view.key) else { return Ok(None) };
         let one = entry.containers.entry(name.to_owned()).or_default();
         let mut seen = Seen { image_id: image, ready: true, started: true, ..Seen::default() };
         if let Some(found) = found {
-            let said = || self.last_words(view.pod.uid(), name);
+            let said = || {
+                let said = self.last_words(view.pod.uid(), name);
+                if said.is_empty() { logged.unwrap_or_default() } else { said }
+            };
             seen.restarts = one.observe(&found.detail, said);
             seen.waiting = waiting(found, one, view.pod, name);
             seen.detail = Some(found.detail.clone());
@@ -124,6 +135,31 @@ impl Inner {
     /// The file in which a container can say why it ends.
     pub(super) fn last_words_file(&self, uid: &str, container: &str) -> std::path::PathBuf {
         self.pod_dir(uid).join(".termination").join(container)
+    }
+
+    /// The end of the log of a container that has failed, where it asks for that as its last message.
+    async fn last_lines(&self, view: &View<'_>, container: &Value, found: &Found) -> Option<String> {
+        let state = &found.detail.state;
+        let ended = matches!(state.state, ContainerState::Exited | ContainerState::Restarting | ContainerState::Dead);
+        if container.text("/terminationMessagePolicy") != "FallbackToLogsOnError" || !ended || state.exit_code == 0 {
+            return None;
+        }
+        let known = {
+            let memory = lock(&self.memory);
+            let one = memory.get(view.key).and_then(|pod| pod.containers.get(container.text("/name")));
+            one.is_some_and(|one| !one.message.is_empty())
+        };
+        if known {
+            return None;
+        }
+        let options = LogOptions { tail: Some(LINES), since: state.started_at, ..LogOptions::default() };
+        let mut frames = self.engine.logs(&found.detail.id, &options).await.ok()?;
+        let mut text = Vec::new();
+        while let Some(Ok(frame)) = frames.next().await {
+            text.extend_from_slice(&frame.data);
+        }
+        let from = text.len().saturating_sub(BYTES);
+        text.get(from..).map(|end| String::from_utf8_lossy(end).into_owned())
     }
 
     fn last_words(&self, uid: &str, container: &str) -> String {
