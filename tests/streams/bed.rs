@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::time::SystemTime;
 
@@ -40,6 +40,8 @@ pub struct Forward {
     /// Where it listens.
     pub port: u16,
     errors: std::thread::JoinHandle<String>,
+    /// Kept, as kubectl ends when it cannot say what it forwards.
+    _said: BufReader<ChildStdout>,
 }
 
 /// What a kubectl said.
@@ -202,10 +204,11 @@ impl Kubectl {
             text
         });
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        said.read_line(&mut line).unwrap();
         let local = line.split(" -> ").next().and_then(|text| text.rsplit(':').next()).unwrap_or_default();
         let port = local.parse().unwrap_or_else(|_| panic!("kubectl does not forward: {line}"));
-        Forward { child, port, errors }
+        Forward { child, port, errors, _said: said }
     }
 
     /// It, as it would be run.

@@ -39,7 +39,7 @@ pub async fn answer(cx: &Context<'_>) -> Result<Response<Body>, Status> {
         upgrade::Kind::WebSocket => upgrade::websocket(&cx.headers, &TUNNEL)?,
         upgrade::Kind::Spdy => match upgrade::spdy(&cx.headers, &STREAMS) {
             Ok(agreed) => agreed,
-            Err(refused) => return Ok(refused),
+            Err(refused) => return Ok(*refused),
         },
     };
     let streams = streams(cx, &pod)?;

@@ -41,7 +41,7 @@ pub async fn answer(cx: &Context<'_>, attach: bool) -> Result<Response<Body>, St
         upgrade::Kind::WebSocket => upgrade::websocket(&cx.headers, &channels::PROTOCOLS)?,
         upgrade::Kind::Spdy => match upgrade::spdy(&cx.headers, &STREAMS) {
             Ok(agreed) => agreed,
-            Err(refused) => return Ok(refused),
+            Err(refused) => return Ok(*refused),
         },
     };
     let streams = streams(cx, &pod)?;

@@ -83,7 +83,7 @@ pub fn websocket(headers: &HeaderMap, known: &[&'static str]) -> Result<Agreed, 
 
 /// Agrees on what is spoken over SPDY, `known` having the best first; else the answer that says that
 /// nothing fits, which names what would.
-pub fn spdy(headers: &HeaderMap, known: &[&'static str]) -> Result<Agreed, Response<Body>> {
+pub fn spdy(headers: &HeaderMap, known: &[&'static str]) -> Result<Agreed, Box<Response<Body>>> {
     let offered: Vec<&str> = values(headers, &STREAM_PROTOCOL).collect();
     let Some(protocol) = known.iter().copied().find(|protocol| offered.contains(protocol)) else {
         let (offered, accepted) = (offered.join(" "), known.join(" "));
@@ -94,7 +94,7 @@ pub fn spdy(headers: &HeaderMap, known: &[&'static str]) -> Result<Agreed, Respo
         for protocol in known {
             response.headers_mut().append(ACCEPTED_PROTOCOLS, HeaderValue::from_static(protocol));
         }
-        return Err(response);
+        return Err(Box::new(response));
     };
     let mut response = switching(SPDY);
     response.headers_mut().insert(STREAM_PROTOCOL, HeaderValue::from_static(protocol));

@@ -225,9 +225,12 @@ mod tests {
             compress.compress_vec(&block(&[("port", "80")]), &mut out, flate2::FlushCompress::Sync).unwrap();
             out
         };
-        assert_eq!(Reader::default().read(&whole).unwrap().text("port"), "80");
-        for end in 0..whole.len() - 5 {
-            assert!(Reader::default().read(&whole[..end]).is_err(), "cut at {end}");
+        let headers = Reader::default().read(&whole).unwrap();
+        assert_eq!(headers.text("port"), "80");
+        for end in 0..whole.len() {
+            // The last bytes only end what is whole without them.
+            let cut = Reader::default().read(&whole[..end]);
+            assert!(cut.is_err() || (end > 16 && cut.as_ref() == Ok(&headers)), "cut at {end}: {cut:?}");
         }
     }
 }
