@@ -114,8 +114,8 @@ impl Api {
 
     /// What talks to containers.
     #[must_use]
-    pub fn streams(&self) -> Option<&dyn streams::PodStreams> {
-        self.0.settings.streams.as_deref()
+    pub fn streams(&self) -> Option<Arc<dyn streams::PodStreams>> {
+        self.0.settings.streams.clone()
     }
 
     /// Becomes true when the server stops.
@@ -174,8 +174,8 @@ impl Api {
             Ok(response) => response,
             Err(status) => body::failure(cx.form, &status),
         };
-        if let Some(text) = deprecation(&cx.kind) {
-            warn(&mut response, &[text.to_owned()]);
+        if !cx.kind.deprecated.is_empty() {
+            warn(&mut response, &[cx.kind.deprecated.to_string()]);
         }
         Ok(response)
     }
@@ -265,15 +265,6 @@ where
             let bytes = body::read(body, cx.api.0.settings.max_body).await?;
             verbs::write::dispatch(cx, bytes).await
         }
-    }
-}
-
-/// What upstream says of kinds that are on their way out.
-fn deprecation(kind: &Kind) -> Option<&'static str> {
-    match (kind.group.as_ref(), kind.plural.as_ref()) {
-        ("", "endpoints") => Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
-        ("", "componentstatuses") => Some("v1 ComponentStatus is deprecated in v1.19+"),
-        _ => None,
     }
 }
 

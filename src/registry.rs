@@ -14,6 +14,7 @@ mod bootstrap;
 pub mod catalog;
 mod create;
 pub mod delete;
+pub mod events;
 pub mod fields;
 pub mod filter;
 pub mod list;

@@ -48,11 +48,15 @@ pub(super) fn delete(target: &Target) -> Result<(), Status> {
 
 /// 403 about the object that is being written.
 fn refuse(kind: &Kind, object: &Value, detail: &str) -> Status {
-    let name = if object.name().is_empty() { "" } else { object.name() };
-    Status::forbidden(&kind.group, &kind.plural, name, detail)
+    Status::forbidden(&kind.group, &kind.plural, name_of(object), detail)
 }
 
 /// 403 about a pod that is being created.
 fn refuse_pod(object: &Value, detail: &str) -> Status {
-    Status::forbidden("", "pods", object.name(), detail)
+    Status::forbidden("", "pods", name_of(object), detail)
+}
+
+/// The name of an object, or how it begins where it is still to be generated.
+fn name_of(object: &Value) -> &str {
+    if object.name().is_empty() { object.text("/metadata/generateName") } else { object.name() }
 }

@@ -87,9 +87,11 @@ impl Registry {
         if managed == Managed::Unset {
             fields::created(kind, &mut object, options, at);
         }
-        meta::fill(&mut object, &target.namespace, at);
+        // Admission sees a name that is still to be generated as upstream's does: not at all.
+        meta::place(&mut object, &target.namespace);
         admission::create(self, kind, &mut object).await?;
         self.guard(target, &object, None, options).await?;
+        meta::fill(&mut object, &target.namespace, at);
 
         if kind.has_status() {
             object.as_object_mut().map(|map| map.remove("status"));

@@ -58,7 +58,7 @@ down() {
         init=$(init) || true
         # SIGRTMIN+4 asks systemd to power off.
         [ -z "$init" ] || kill -s RTMIN+4 "$init" 2>/dev/null || true
-        until_true 30 gone "$top" || { [ -z "$init" ] || kill -9 "$init" 2>/dev/null; kill -9 "$top" 2>/dev/null; } || true
+        until_true 30 process_gone "$top" || { [ -z "$init" ] || kill -9 "$init" 2>/dev/null; kill -9 "$top" 2>/dev/null; } || true
     fi
     rm -f "$STATE/guest.pid"
     nsenter --mount --target "$(cat "$STATE/docker.pid" 2>/dev/null || echo 0)" umount -l /var/lib/k2d 2>/dev/null || true
@@ -66,7 +66,6 @@ down() {
     if [ -e "$STATE/made-var-lib-k2d" ]; then rmdir /var/lib/k2d 2>/dev/null || true; rm "$STATE/made-var-lib-k2d"; fi
     rm -rf "$GUEST" "$GUEST.upper" "$GUEST.work"
 }
-gone() { [ ! -d "/proc/$1" ] || grep -q '^State:[[:space:]]Z' "/proc/$1/status"; }
 
 case $action in
     up) up "$@" ;;

@@ -90,14 +90,6 @@ start_registry() {
     docker -H "unix://$DOCKER" rmi 127.0.0.1:5000/plant/busybox:1 >/dev/null
 }
 
-end() { # PIDFILE SIGNAL: end the process and wait for it
-    local pid
-    [ -s "$1" ] && pid=$(cat "$1") && kill "-${2:-TERM}" "$pid" 2>/dev/null || return 0
-    until_true 30 process_gone "$pid" || kill -9 "$pid" 2>/dev/null || true
-    rm -f "$1"
-}
-process_gone() { [ ! -d "/proc/$1" ] || grep -q '^State:[[:space:]]Z' "/proc/$1/status"; }
-
 up() {
     need_root "$@"
     local want="${*:-docker}"
@@ -118,10 +110,10 @@ down() {
         [ -z "$left" ] || xargs -r docker -H "unix://$DOCKER" rm -f <<<"$left" >/dev/null 2>&1 || true
     fi
     [ ! -S "$PODMAN" ] || timeout 30 podman --remote --url "unix://$PODMAN" rm -af -t 0 >/dev/null 2>&1 || true
-    end "$STATE/docker.pid"
-    end "$STATE/podman.pid"
-    end "$STATE/registry-5000.pid"
-    end "$STATE/registry-5001.pid"
+    end_process "$STATE/docker.pid"
+    end_process "$STATE/podman.pid"
+    end_process "$STATE/registry-5000.pid"
+    end_process "$STATE/registry-5001.pid"
     # What still lives in the namespaces was started for the test and has nobody else.
     for ns in "$name" "$name-out"; do
         [ -e "/run/netns/$ns" ] || continue
@@ -139,9 +131,9 @@ case $action in
     images) "$(dirname "$0")/images.sh" --local "$DOCKER" ;;
     exec) exec nsenter --net="/run/netns/$name" -- "$@" ;;
     outside) exec nsenter --net="/run/netns/$name-out" -- "$@" ;;
-    docker-stop) end "$STATE/docker.pid" ;;
+    docker-stop) end_process "$STATE/docker.pid" ;;
     docker-start) start_docker ;;
-    docker-restart) end "$STATE/docker.pid"; start_docker ;;
+    docker-restart) end_process "$STATE/docker.pid"; start_docker ;;
     registry) start_registry ;;
     socket) if [ "${1:-docker}" = podman ]; then echo "$PODMAN"; else echo "$DOCKER"; fi ;;
     down) down ;;

@@ -26,6 +26,22 @@ until_true() {
     done
 }
 
+# An ended process that nobody has asked about yet is gone as well.
+process_gone() { [ ! -d "/proc/$1" ] || grep -q '^State:[[:space:]]Z' "/proc/$1/status"; }
+
+# end_process PIDFILE [NAME]: ends the process of that file and waits for it; with a NAME only if it is still that program.
+end_process() {
+    local pid
+    [ -s "$1" ] || return 0
+    pid=$(cat "$1")
+    rm -f "$1"
+    if process_gone "$pid"; then return 0; fi
+    [ -z "${2:-}" ] || [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$2" ] || return 0
+    [ -z "${2:-}" ] || say "ending $2"
+    kill "$pid" 2>/dev/null || return 0
+    until_true 30 process_gone "$pid" || kill -9 "$pid" 2>/dev/null || true
+}
+
 need_root() {
     [ "$(id -u)" = 0 ] || fail "this needs root" "run it as: sudo $0 $*"
 }

@@ -161,7 +161,8 @@ fn versions(given: &Value, path: &Path, errors: &mut Errors) {
     }
 }
 
-fn rule(rule: &Value, path: &Path, errors: &mut Errors) {
+/// The rules of operations, groups, versions and resources that are matched.
+pub fn rule(rule: &Value, path: &Path, errors: &mut Errors) {
     let supported = ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"];
     let at = path.child("operations");
     list(&rule["operations"], "operations", &at, errors);

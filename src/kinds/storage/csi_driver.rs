@@ -64,10 +64,10 @@ impl Strategy for CsiDriver {
     fn validate(&self, object: &Value, errors: &mut Errors) {
         volume::driver_name(&object["metadata"]["name"], &Path::new("name"), errors);
         let (spec, path) = (&object["spec"], Path::new("spec"));
-        if let Some(policy) = spec["fsGroupPolicy"].as_str() {
-            if !GROUP_POLICIES.contains(&policy) {
-                errors.not_supported(&path.child("fsGroupPolicy"), &policy.into(), GROUP_POLICIES);
-            }
+        if let Some(policy) = spec["fsGroupPolicy"].as_str()
+            && !GROUP_POLICIES.contains(&policy)
+        {
+            errors.not_supported(&path.child("fsGroupPolicy"), &policy.into(), GROUP_POLICIES);
         }
         token_requests(&spec["tokenRequests"], &path.child("tokenRequests"), errors);
         for mode in items(&spec["volumeLifecycleModes"]) {

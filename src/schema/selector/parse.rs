@@ -333,6 +333,6 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn as_value<'a>((token, literal): (Token, &'a str)) -> (Token, &'a str) {
+fn as_value((token, literal): (Token, &str)) -> (Token, &str) {
     if matches!(token, Token::In | Token::NotIn) { (Token::Identifier, literal) } else { (token, literal) }
 }
