@@ -133,10 +133,13 @@ impl Api {
         let form = negotiate::negotiate(request.headers(), true, false).unwrap_or(Form::JSON);
         let pretty = Query::parse(request.uri().query().unwrap_or_default()).flag("pretty");
         let form = Form { pretty: form.pretty || pretty, ..form };
-        match self.answer(request, peer).await {
+        let bare = *request.method() == Method::HEAD;
+        let response = match self.answer(request, peer).await {
             Ok(response) => response,
             Err(status) => body::failure(form, &status),
-        }
+        };
+        // HTTP/2 takes a body after HEAD for a fault of the connection.
+        if bare { response.map(|_| body::full(Bytes::new())) } else { response }
     }
 
     async fn answer<B>(&self, mut request: Request<B>, peer: authn::Peer) -> Result<Response<Body>, Status>
