@@ -95,6 +95,7 @@ async fn open(config: &Config) -> anyhow::Result<Registry> {
     let settings = Settings {
         service_network: network.services.to_string(),
         node_ports: (*network.node_ports.start(), *network.node_ports.end()),
+        acts: !config.api_only,
     };
     let registry = Registry::new(opened.store, Catalog::new(kinds::all()), settings);
     registry.bootstrap(IpAddr::from(network.api_service()), identity::port(config)).await?;

@@ -14,6 +14,7 @@ mod bootstrap;
 pub mod catalog;
 mod create;
 pub mod delete;
+mod effect;
 pub mod events;
 pub mod fields;
 pub mod filter;
@@ -123,6 +124,8 @@ pub struct Settings {
     pub service_network: String,
     /// First and last node port.
     pub node_ports: (u16, u16),
+    /// Whether controllers run, so that objects are expected to have an effect.
+    pub acts: bool,
 }
 
 /// The registry; cheap to clone.

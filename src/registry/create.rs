@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Registry, Target, WriteOptions, Written, admission, catalog, failed, fields, meta, now};
+use super::{Registry, Target, WriteOptions, Written, admission, catalog, effect, failed, fields, meta, now};
 use crate::kinds::{Kind, NameRule};
 use crate::schema::canonical::{canonical, stored};
 use crate::schema::field::Errors;
@@ -78,7 +78,7 @@ impl Registry {
             return Err(Status::unclassified("resourceVersion should not be set on objects to be created"));
         }
         let at = now();
-        let mut warnings = Vec::new();
+        let mut warnings: Vec<String> = effect::warning(kind).filter(|_| self.settings().acts).into_iter().collect();
         prepare_type(kind, &mut object);
         kind.strategy.default(&mut object);
         normalise(kind, &mut object);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::create::{check, normalise, prepare_type, settle};
-use super::{Registry, Target, WriteOptions, Written, catalog, fields, meta, now, services};
+use super::{Registry, Target, WriteOptions, Written, catalog, effect, fields, meta, now, services};
 use crate::kinds::Kind;
 use crate::schema::field::{Errors, Path};
 use crate::schema::meta as rules;
@@ -109,7 +109,7 @@ impl Registry {
         let kind = &target.kind;
         let Changed { mut object, managed, uid } = changed;
         let at = now();
-        let mut warnings = Vec::new();
+        let mut warnings: Vec<String> = effect::warning(kind).filter(|_| self.settings().acts).into_iter().collect();
         prepare_type(kind, &mut object);
         kind.strategy.default(&mut object);
         normalise(kind, &mut object);

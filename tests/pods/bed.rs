@@ -63,7 +63,8 @@ pub fn with_bed<T: AsyncFnOnce(&mut Bed)>(number: u8, test: T) {
 }
 
 async fn store() -> Registry {
-    let settings = registry::Settings { service_network: "10.43.0.0/16".into(), node_ports: (30000, 32767) };
+    let settings =
+        registry::Settings { service_network: "10.43.0.0/16".into(), node_ports: (30000, 32767), acts: false };
     let registry = Registry::new(Store::in_memory().unwrap(), Catalog::new(kinds::all()), settings);
     registry.bootstrap(IpAddr::from([10, 43, 0, 1]), 6443).await.unwrap();
     let target = registry.target("", "serviceaccounts", "default", "default").unwrap();

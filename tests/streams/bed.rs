@@ -122,7 +122,8 @@ async fn start(folder: &Path, stopping: watch::Receiver<bool>) -> (Server, TcpLi
     std::fs::write(folder.join("kubeconfig"), config).unwrap();
 
     let store = Store::open(&folder.join("state.db"), &StoreOptions::default()).unwrap().store;
-    let settings = registry::Settings { service_network: "10.43.0.0/16".into(), node_ports: (30000, 32767) };
+    let settings =
+        registry::Settings { service_network: "10.43.0.0/16".into(), node_ports: (30000, 32767), acts: false };
     let registry = Registry::new(store, Catalog::new(kinds::all()), settings);
     registry.bootstrap(network.into(), address.port()).await.unwrap();
     pod(&registry).await;

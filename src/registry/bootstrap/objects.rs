@@ -140,7 +140,7 @@ mod tests {
     use crate::store::Store;
 
     async fn cluster() -> (Registry, WriteOptions) {
-        let settings = Settings { service_network: "10.43.0.0/16".into(), node_ports: (30000, 32767) };
+        let settings = Settings { service_network: "10.43.0.0/16".into(), node_ports: (30000, 32767), acts: false };
         let registry = Registry::new(Store::in_memory().expect("a store"), Catalog::new(kinds::all()), settings);
         let options = WriteOptions::internal("kube-apiserver");
         registry.bootstrap_objects(&options).await.expect("made");

@@ -5,7 +5,7 @@ use crate::kinds;
 use crate::registry::{Catalog, Part, Settings, WriteOptions, update::Changed};
 
 fn registry() -> Registry {
-    let settings = Settings { service_network: "10.43.0.0/16".into(), node_ports: (30000, 32767) };
+    let settings = Settings { service_network: "10.43.0.0/16".into(), node_ports: (30000, 32767), acts: false };
     Registry::new(Store::in_memory().expect("a store"), Catalog::new(kinds::all()), settings)
 }
 
