@@ -15,11 +15,12 @@ use bed::{Bed, Kubectl};
 /// Kilobytes that are more than any buffer on the way.
 const MUCH: usize = 3_000_000;
 
-/// One test for each kubectl: 1.37 speaks WebSocket, 1.30 speaks SPDY.
+/// One test for each of the ways in which kubectl talks.
 macro_rules! with_each_kubectl {
     ($($name:ident),+ $(,)?) => {
-        mod kubectl_37 { $(#[test] fn $name() { crate::bed::run("1.37", crate::$name); })+ }
-        mod kubectl_30 { $(#[test] fn $name() { crate::bed::run("1.30", crate::$name); })+ }
+        mod kubectl_37_websocket { $(#[test] fn $name() { crate::bed::run("1.37", true, crate::$name); })+ }
+        mod kubectl_37_spdy { $(#[test] fn $name() { crate::bed::run("1.37", false, crate::$name); })+ }
+        mod kubectl_30_spdy { $(#[test] fn $name() { crate::bed::run("1.30", false, crate::$name); })+ }
     };
 }
 

@@ -32,7 +32,10 @@ pub struct Bed {
 }
 
 /// A kubectl.
-pub struct Kubectl(PathBuf);
+pub struct Kubectl {
+    program: PathBuf,
+    websockets: bool,
+}
 
 /// A `kubectl port-forward` that runs.
 pub struct Forward {
@@ -52,14 +55,14 @@ pub struct Said {
     pub err: String,
 }
 
-/// Runs `test` with a kubectl of that release.
-pub fn run(release: &str, test: fn(&Bed, &Kubectl)) {
+/// Runs `test` with a kubectl of that release, which speaks SPDY where it may not use WebSockets.
+pub fn run(release: &str, websockets: bool, test: fn(&Bed, &Kubectl)) {
     let path = Path::new("/var/cache/k2d-test").join(format!("kubectl-{release}/kubectl"));
     if !path.exists() {
         eprintln!("skipped: no kubectl {release}; tests/testbed/clients.sh brings it");
         return;
     }
-    test(&Bed::new(), &Kubectl(path));
+    test(&Bed::new(), &Kubectl { program: path, websockets });
 }
 
 impl Bed {
@@ -185,12 +188,12 @@ impl Kubectl {
     pub fn on_terminal(&self, bed: &Bed, (rows, columns): (u16, u16), args: &[&str]) -> Said {
         let line = format!(
             "stty rows {rows} cols {columns}; timeout --foreground {DEADLINE} {} {}",
-            self.0.display(),
+            self.program.display(),
             args.join(" ")
         );
         let mut command = Command::new("script");
-        command.args(["-qec", &line, "/dev/null"]).env("KUBECONFIG", bed.path("kubeconfig"));
-        finish(&mut command, b"")
+        command.args(["-qec", &line, "/dev/null"]);
+        finish(self.told(bed, &mut command), b"")
     }
 
     /// Forwards some local port to that one of the pod.
@@ -214,13 +217,16 @@ impl Kubectl {
     /// It, as it would be run.
     fn command(&self, bed: &Bed, args: &[&str]) -> Command {
         let mut command = Command::new("timeout");
+        command.args(["--kill-after=1", DEADLINE]).arg(&self.program).args(args);
+        self.told(bed, &mut command);
         command
-            .args(["--kill-after=1", DEADLINE])
-            .arg(&self.0)
-            .args(args)
-            .env("KUBECONFIG", bed.path("kubeconfig"))
-            .env("HOME", &bed.folder);
-        command
+    }
+
+    fn told<'a>(&self, bed: &Bed, command: &'a mut Command) -> &'a mut Command {
+        for variable in ["KUBECTL_REMOTE_COMMAND_WEBSOCKETS", "KUBECTL_PORT_FORWARD_WEBSOCKETS"] {
+            command.env(variable, self.websockets.to_string());
+        }
+        command.env("KUBECONFIG", bed.path("kubeconfig")).env("HOME", &bed.folder)
     }
 }
 
