@@ -34,10 +34,11 @@ pub struct Bed {
 /// A kubectl.
 pub struct Kubectl {
     program: PathBuf,
-    websockets: bool,
+    /// Whether it speaks WebSocket, else SPDY.
+    pub websockets: bool,
 }
 
-/// A `kubectl port-forward` that runs.
+/// A `kubectl port-forward` or `kubectl proxy` that runs.
 pub struct Forward {
     child: Child,
     /// Where it listens.
@@ -198,7 +199,16 @@ impl Kubectl {
 
     /// Forwards some local port to that one of the pod.
     pub fn forward(&self, bed: &Bed, port: u16) -> Forward {
-        let mut command = self.command(bed, &["port-forward", "--address=127.0.0.1", "shell", &format!(":{port}")]);
+        self.listen(bed, &["port-forward", "--address=127.0.0.1", "shell", &format!(":{port}")])
+    }
+
+    /// Serves the API without TLS and credentials.
+    pub fn proxy(&self, bed: &Bed) -> Forward {
+        self.listen(bed, &["proxy", "--port=0"])
+    }
+
+    fn listen(&self, bed: &Bed, args: &[&str]) -> Forward {
+        let mut command = self.command(bed, args);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = child.stderr.take().unwrap();
         let errors = std::thread::spawn(move || {
@@ -209,7 +219,7 @@ impl Kubectl {
         let mut line = String::new();
         let mut said = BufReader::new(child.stdout.take().unwrap());
         said.read_line(&mut line).unwrap();
-        let local = line.split(" -> ").next().and_then(|text| text.rsplit(':').next()).unwrap_or_default();
+        let local = line.split(" -> ").next().and_then(|text| text.rsplit(':').next()).unwrap_or_default().trim_end();
         let port = local.parse().unwrap_or_else(|_| panic!("kubectl does not forward: {line}"));
         Forward { child, port, errors, _said: said }
     }
