@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::api::authn::Authenticator;
 use crate::api::server::Server;
+use crate::api::streams::PodStreams;
 use crate::api::{self, Api};
 use crate::config::Config;
 use crate::host::pki::{ClientVerifier, Pki, keep_renewed, server_config};
@@ -20,11 +21,16 @@ use crate::registry::tokens::issuer;
 use crate::registry::{Catalog, Registry, Settings};
 use crate::store::{Notice, Store, StoreOptions};
 
+mod controllers;
 pub mod identity;
+mod network;
 mod node;
 pub mod reset;
+mod streams;
 mod tokens;
+mod volumes;
 
+use streams::NodeStreams;
 use tokens::ServiceAccountTokens;
 
 /// Name of the file of objects in the data folder.
@@ -57,11 +63,14 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let address = format!("{}:{}", identity::advertised(&config), identity::port(&config));
     let authenticator = Authenticator::new(clients, vec![Box::new(accounts)]);
     let signer = tokens::Signer::new(Arc::clone(&key), issuer);
-    let settings = api::Settings { address, max_body: config.api.max_body, issuer: Box::new(signer), streams: None };
+    let engine = node::engine(&config);
+    let node = engine.as_ref().and_then(|engine| node::node(&config, engine, &key, &registry));
+    let streams = node.clone().map(|node| Arc::new(NodeStreams(node)) as Arc<dyn PodStreams>);
+    let settings = api::Settings { address, max_body: config.api.max_body, issuer: Box::new(signer), streams };
     let api = Api::new(registry.clone(), authenticator, settings, stopping.clone());
     let server = Server::new(api, Arc::new(tls), config.api.max_connections);
     let server = tokio::spawn(server.run(listeners, stopping));
-    let node = node::start(&config, &registry, &key, pki.authority().pem());
+    let node = node::start(&config, &registry, engine.as_ref(), node, pki.authority().pem());
     systemd::ready("serving");
 
     let ended = until_signal(&config, &pki).await;

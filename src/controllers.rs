@@ -6,7 +6,19 @@
 //!                             ↑ later, or after a failure ┘
 //! ```
 
+pub mod cluster;
+mod deployment;
+mod endpoint_slices;
+mod endpoints;
+mod event_expiry;
+mod garbage;
+mod namespace;
+mod pods;
+mod replica_set;
+mod root_ca;
+mod service_account;
 mod template_hash;
+mod volumes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +33,8 @@ use crate::registry::filter::Filter;
 use crate::registry::list::ListOptions;
 use crate::schema::object::Object;
 use crate::schema::status::Status;
+
+pub use volumes::provision::{LocalVolumes, default_class};
 
 use crate::registry::queue::Queue;
 
@@ -47,6 +61,9 @@ impl ObjectKey {
     }
 }
 
+/// The rule by which an object brings keys.
+pub type Keys = Box<dyn Fn(&Value) -> Vec<ObjectKey> + Send + Sync>;
+
 /// What a kind's changes mean for a controller.
 pub struct Source {
     /// Group of the watched kind.
@@ -54,7 +71,7 @@ pub struct Source {
     /// Its resource name.
     pub plural: &'static str,
     /// The keys that an object (as it is, or as it was last) concerns.
-    pub keys: Box<dyn Fn(&Value) -> Vec<ObjectKey> + Send + Sync>,
+    pub keys: Keys,
 }
 
 impl Source {
@@ -92,9 +109,68 @@ pub trait Controller: Send + Sync + 'static {
     /// What it watches.
     fn sources(&self) -> Vec<Source>;
 
+    /// Told once of its queue, for keys that no source brings.
+    fn attach(&self, _queue: &Arc<Queue<ObjectKey>>) {}
+
     /// Brings what belongs to `key` nearer to what is asked for. `Some(pause)` asks to be called
     /// again after that; an error is tried again after a growing pause.
     fn reconcile<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Duration>, Status>>;
+}
+
+/// What the controllers of a cluster need to be told.
+pub struct Setup {
+    /// Certificates by which pods know the API, as PEM.
+    pub authority: String,
+    /// Where pods reach the API.
+    pub api: (std::net::IpAddr, u16),
+    /// How long events stay.
+    pub event_ttl: Duration,
+    /// Makes volumes of the engine, where there is one.
+    pub volumes: Option<Arc<dyn LocalVolumes>>,
+}
+
+/// The controllers of a cluster.
+pub struct Controllers {
+    list: Vec<Arc<dyn Controller>>,
+    garbage: Arc<garbage::GarbageCollector>,
+}
+
+impl Controllers {
+    /// All of them.
+    #[must_use]
+    pub fn new(registry: &Registry, setup: Setup) -> Self {
+        let namespaces = Arc::new(namespace::NamespaceController::new(registry));
+        let garbage = Arc::new(garbage::GarbageCollector::new(registry, &namespaces));
+        let (address, port) = setup.api;
+        let list: Vec<Arc<dyn Controller>> = vec![
+            namespaces,
+            Arc::clone(&garbage) as Arc<dyn Controller>,
+            Arc::new(service_account::ServiceAccountController::new(registry)),
+            Arc::new(root_ca::RootCaController::new(registry, &setup.authority)),
+            Arc::new(deployment::DeploymentController::new(registry)),
+            Arc::new(replica_set::ReplicaSetController::new(registry)),
+            Arc::new(endpoints::EndpointsController::new(registry)),
+            Arc::new(endpoint_slices::EndpointSliceController::new(registry)),
+            Arc::new(endpoint_slices::mirror::MirrorController::new(registry)),
+            Arc::new(endpoint_slices::api::ApiEndpoints::new(registry, address, port)),
+            Arc::new(volumes::VolumeController::new(registry, setup.volumes)),
+            Arc::new(volumes::protection::ProtectionController::new(registry)),
+            Arc::new(event_expiry::EventExpiry::new(registry, setup.event_ttl)),
+        ];
+        Self { list, garbage }
+    }
+
+    /// With one more.
+    #[must_use]
+    pub fn with(mut self, controller: Arc<dyn Controller>) -> Self {
+        self.list.push(controller);
+        self
+    }
+
+    /// Runs them until it is dropped.
+    pub async fn run(self, registry: &Registry) {
+        tokio::join!(run(registry, self.list), self.garbage.follow());
+    }
 }
 
 /// Runs controllers until it is dropped.
@@ -102,6 +178,7 @@ pub async fn run(registry: &Registry, controllers: Vec<Arc<dyn Controller>>) {
     let mut tasks = JoinSet::new();
     for controller in controllers {
         let queue = Arc::new(Queue::new());
+        controller.attach(&queue);
         for source in controller.sources() {
             tasks.spawn(feed(registry.clone(), source, Arc::clone(&queue)));
         }
@@ -122,7 +199,7 @@ async fn work(controller: Arc<dyn Controller>, queue: Arc<Queue<ObjectKey>>) {
             }
             // Somebody else was quicker: what they wrote brings the key back, but maybe before the
             // state that was read here.
-            Err(status) if status.code == 409 => {
+            Err(status) if status.code == 409 || is_gone(&status) => {
                 queue.retry(key);
             }
             Err(status) => {
@@ -132,6 +209,11 @@ async fn work(controller: Arc<dyn Controller>, queue: Arc<Queue<ObjectKey>>) {
             }
         }
     }
+}
+
+/// Whether an object that was there a moment ago is there no more.
+fn is_gone(status: &Status) -> bool {
+    status.code == 404 && status.details.as_ref().is_some_and(|details| !details.name.is_empty())
 }
 
 /// Puts the keys of all that is there, and of all that changes, into a queue.
@@ -161,4 +243,9 @@ async fn follow(registry: &Registry, source: &Source, queue: &Queue<ObjectKey>) 
     // The store is closed: nothing will come any more.
     std::future::pending::<()>().await;
     Ok(())
+}
+
+/// A time as the API shows it, to the second.
+fn time(at: jiff::Timestamp) -> String {
+    jiff::Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }

@@ -22,8 +22,11 @@ use crate::schema::meta::MetaRules;
 use crate::schema::names;
 use crate::schema::object::Object;
 
+pub mod admission;
 pub mod apps;
+pub mod autoscaling;
 pub mod batch;
+pub mod certificates;
 pub mod coordination;
 pub mod core;
 pub mod discovery;
@@ -32,6 +35,8 @@ pub mod networking;
 pub mod parts;
 pub mod policy;
 pub mod rbac;
+pub mod review;
+pub mod runtime;
 pub mod scheduling;
 pub mod storage;
 

@@ -14,11 +14,13 @@ mod bootstrap;
 pub mod catalog;
 mod create;
 pub mod delete;
+pub mod events;
 pub mod fields;
 pub mod filter;
 pub mod list;
 mod meta;
 pub mod queue;
+pub mod rbac;
 mod services;
 pub mod tokens;
 mod update;
@@ -40,7 +42,7 @@ pub use update::{Change, Changed, Part};
 /// Who makes a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
-    /// Name, such as `kubernetes-admin` or `system:serviceaccount:ns:name`.
+    /// Name, such as `admin` or `system:serviceaccount:ns:name`.
     pub name: String,
     /// Identity that outlives the name; mostly empty.
     pub uid: String,
@@ -133,6 +135,7 @@ struct Inner {
     settings: Settings,
     /// Held while addresses and ports are chosen and the service is stored.
     services: tokio::sync::Mutex<()>,
+    rbac: rbac::Rbac,
 }
 
 impl Registry {
@@ -144,6 +147,7 @@ impl Registry {
             catalog: RwLock::new(Arc::new(catalog)),
             settings,
             services: tokio::sync::Mutex::new(()),
+            rbac: rbac::Rbac::default(),
         }))
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use futures_util::future::BoxFuture;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -20,8 +21,9 @@ pub struct Peer {
 
 /// Says who a bearer token belongs to.
 pub trait Tokens: Send + Sync {
-    /// The user of a token that is genuine and in force, else `None`.
-    fn user<'a>(&'a self, token: &'a str) -> futures_util::future::BoxFuture<'a, Option<User>>;
+    /// The user of a token that is genuine, in force and meant for one of `audiences` (none: for the
+    /// API), and for which of them it is; else `None`.
+    fn user<'a>(&'a self, token: &'a str, audiences: &'a [String]) -> BoxFuture<'a, Option<(User, Vec<String>)>>;
 }
 
 /// Makes tokens of service accounts.
@@ -58,7 +60,7 @@ impl Authenticator {
     /// 401 for credentials that are not good.
     pub async fn authenticate(&self, headers: &HeaderMap, peer: &Peer) -> Result<User, Status> {
         if !peer.certificates.is_empty() {
-            return self.from_certificate(peer);
+            return self.certified(peer);
         }
         let Some(header) = headers.get(AUTHORIZATION) else { return Ok(anonymous()) };
         let text = header.to_str().map_err(|_| Status::unauthorized())?;
@@ -67,17 +69,11 @@ impl Authenticator {
         if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
             return Err(Status::unauthorized());
         }
-        for tokens in &self.tokens {
-            if let Some(mut user) = tokens.user(token).await {
-                add_group(&mut user, "system:authenticated");
-                return Ok(user);
-            }
-        }
-        Err(Status::unauthorized())
+        self.token(token, &[]).await.map(|(user, _)| user).ok_or_else(Status::unauthorized)
     }
 
     /// The common name is the user, the organisations are its groups.
-    fn from_certificate(&self, peer: &Peer) -> Result<User, Status> {
+    fn certified(&self, peer: &Peer) -> Result<User, Status> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let identity = self
             .certificates
@@ -89,12 +85,12 @@ impl Authenticator {
         Ok(user)
     }
 
-    /// The user of a token alone, for reviews.
-    pub async fn token(&self, token: &str) -> Option<User> {
+    /// The user of a token, and for which of the audiences (none: the API) it is meant.
+    pub async fn token(&self, token: &str, audiences: &[String]) -> Option<(User, Vec<String>)> {
         for tokens in &self.tokens {
-            if let Some(mut user) = tokens.user(token).await {
+            if let Some((mut user, audiences)) = tokens.user(token, audiences).await {
                 add_group(&mut user, "system:authenticated");
-                return Some(user);
+                return Some((user, audiences));
             }
         }
         None

@@ -1,34 +1,21 @@
-//! Who may do what: cluster administrators everything, everybody who is known the discovery paths,
-//! and the rest as RBAC says.
+//! Who may do what: what the roles say of each request, and as whom it is made.
 
 use hyper::HeaderMap;
 
 use super::request::RequestInfo;
-use super::{Api, authn, health};
+use super::{Api, authn};
 use crate::registry::User;
+use crate::schema::field::quote;
 use crate::schema::status::{Details, Status};
 
-/// The group whose members may do everything.
-pub const MASTERS: &str = "system:masters";
+mod impersonate;
 
-/// What is to be done to what, as authorisation sees it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Attributes<'a> {
-    /// `get`, `list`, …
-    pub verb: &'a str,
-    /// Group.
-    pub group: &'a str,
-    /// Resource.
-    pub resource: &'a str,
-    /// Subresource.
-    pub subresource: &'a str,
-    /// Namespace; empty for the cluster or all namespaces.
-    pub namespace: &'a str,
-    /// Name; empty for all.
-    pub name: &'a str,
-    /// The path, where it is about no resource.
-    pub path: Option<&'a str>,
-}
+pub use crate::registry::rbac::{Attributes, Verdict};
+pub use impersonate::impersonate;
+
+/// The paths that answer without a credential, whatever the roles say: what is asked before anybody
+/// can be known, and by what has no credential.
+const PUBLIC: [&str; 5] = ["/healthz", "/livez", "/readyz", "/version", "/version/"];
 
 impl<'a> From<&'a RequestInfo> for Attributes<'a> {
     fn from(info: &'a RequestInfo) -> Self {
@@ -44,52 +31,42 @@ impl<'a> From<&'a RequestInfo> for Attributes<'a> {
     }
 }
 
-/// Whether `user` may do that.
-///
-/// # Errors
-/// 500 where the rules cannot be read.
-pub async fn allowed(_api: &Api, user: &User, what: &Attributes<'_>) -> Result<bool, Status> {
-    if user.groups.iter().any(|group| group == MASTERS) {
-        return Ok(true);
-    }
-    if let Some(path) = what.path {
-        let known = user.groups.iter().any(|group| group == "system:authenticated");
-        return Ok(what.verb == "get" && (health::is_public(path) || (known && is_discovery(path))));
-    }
-    Ok(false)
-}
-
-fn is_discovery(path: &str) -> bool {
-    let first = path.trim_matches('/').split('/').next().unwrap_or_default();
-    matches!(first, "api" | "apis" | "openapi")
-}
-
 /// Refuses what is not allowed.
 ///
 /// # Errors
-/// 401 for somebody unknown, 403 for somebody known.
-pub async fn authorize(api: &Api, user: &User, info: &RequestInfo) -> Result<(), Status> {
+/// 401 for somebody unknown, 403 for somebody known, 500 where the roles cannot be read.
+pub async fn authorize(api: &Api, user: &User, info: &RequestInfo, headers: &HeaderMap) -> Result<(), Status> {
     let what = Attributes::from(info);
-    if what.path.is_some_and(health::is_public) {
+    if matches!(what.verb, "get" | "head") && what.path.is_some_and(|path| PUBLIC.contains(&path)) {
         return Ok(());
     }
-    if allowed(api, user, &what).await? {
-        return Ok(());
-    }
-    if user.name == authn::ANONYMOUS && !user.extra.contains_key(IMPERSONATED) {
+    let refused = match check(api, user, &what).await {
+        Err(refused) if refused.code == 403 => refused,
+        other => return other,
+    };
+    // Whoever takes the name of the unknown is known.
+    if user.name == authn::ANONYMOUS && !headers.contains_key(impersonate::USER) {
         return Err(Status::unauthorized());
     }
-    Err(forbidden(user, &what))
+    Err(refused)
 }
 
-/// Marks a user that somebody known has taken the name of, so that 403 is told and not 401.
-const IMPERSONATED: &str = "k2d.io/impersonated";
+/// Refuses what the roles of a user do not allow.
+///
+/// # Errors
+/// 403; 500 where the roles cannot be read.
+pub async fn check(api: &Api, user: &User, what: &Attributes<'_>) -> Result<(), Status> {
+    let verdict = api.registry().authorize(user, what).await?;
+    if verdict.allowed { Ok(()) } else { Err(forbidden(user, what, &verdict.reason)) }
+}
 
-/// 403, as upstream says it.
+/// 403, as upstream says it, with the reason where there is one.
 #[must_use]
-pub fn forbidden(user: &User, what: &Attributes<'_>) -> Status {
+pub fn forbidden(user: &User, what: &Attributes<'_>, reason: &str) -> Status {
+    let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    let name = quote(&user.name);
     if let Some(path) = what.path {
-        let message = format!("forbidden: User {:?} cannot {} path {path:?}", user.name, what.verb);
+        let message = format!("forbidden: User {name} cannot {} path {}{reason}", what.verb, quote(path));
         return Status::new(403, "Forbidden", message).with_details(Details::default());
     }
     let resource = if what.subresource.is_empty() {
@@ -100,63 +77,38 @@ pub fn forbidden(user: &User, what: &Attributes<'_>) -> Status {
     let place = if what.namespace.is_empty() {
         "at the cluster scope".to_owned()
     } else {
-        format!("in the namespace {:?}", what.namespace)
+        format!("in the namespace {}", quote(what.namespace))
     };
     let detail = format!(
-        "User {:?} cannot {} resource {resource:?} in API group {:?} {place}",
-        user.name, what.verb, what.group
+        "User {name} cannot {} resource {} in API group {} {place}{reason}",
+        what.verb,
+        quote(&resource),
+        quote(what.group)
     );
     Status::forbidden(what.group, what.resource, what.name, &detail)
 }
 
-/// The user that a request is made as: the one who is authenticated, or the one that it impersonates.
-///
-/// # Errors
-/// 400 for headers that make no user, 403 where that is not allowed.
-pub async fn impersonate(api: &Api, user: User, headers: &HeaderMap) -> Result<User, Status> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    let name = text("impersonate-user");
-    let uid = text("impersonate-uid");
-    let mut other = User { name: name.clone(), uid, ..User::default() };
-    for value in headers.get_all("impersonate-group") {
-        other.groups.push(value.to_str().unwrap_or_default().to_owned());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_what_was_asked_for_and_why_not() {
+        let user = User { name: "olga".into(), ..User::default() };
+        let what = Attributes {
+            verb: "create",
+            resource: "pods",
+            subresource: "exec",
+            namespace: "plant",
+            name: "a",
+            ..Attributes::default()
+        };
+        assert_eq!(
+            forbidden(&user, &what, "RBAC: x").message,
+            "pods \"a\" is forbidden: User \"olga\" cannot create resource \"pods/exec\" in API group \"\" in the \
+             namespace \"plant\": RBAC: x"
+        );
+        let what = Attributes { verb: "get", path: Some("/api"), ..Attributes::default() };
+        assert_eq!(forbidden(&user, &what, "").message, "forbidden: User \"olga\" cannot get path \"/api\"");
     }
-    for (header, value) in headers {
-        if let Some(key) = header.as_str().strip_prefix("impersonate-extra-") {
-            other.extra.entry(key.to_owned()).or_default().push(value.to_str().unwrap_or_default().to_owned());
-        }
-    }
-    if name.is_empty() {
-        if other.uid.is_empty() && other.groups.is_empty() && other.extra.is_empty() {
-            return Ok(user);
-        }
-        return Err(Status::bad_request("requested &user.DefaultInfo{} without impersonating a user name"));
-    }
-    let what = Attributes { verb: "impersonate", resource: "users", name: &name, ..Attributes::default() };
-    if !allowed(api, &user, &what).await? {
-        return Err(forbidden(&user, &what));
-    }
-    let groups: Vec<String> = other.groups.clone();
-    for group in &groups {
-        let what = Attributes { verb: "impersonate", resource: "groups", name: group, ..Attributes::default() };
-        if !allowed(api, &user, &what).await? {
-            return Err(forbidden(&user, &what));
-        }
-    }
-    if other.name == authn::ANONYMOUS {
-        other.extra.insert(IMPERSONATED.into(), Vec::new());
-        if groups.is_empty() {
-            other.groups.push("system:unauthenticated".into());
-        }
-        return Ok(other);
-    }
-    if let Some(account) = other.name.strip_prefix("system:serviceaccount:")
-        && groups.is_empty()
-        && let Some((namespace, _)) = account.split_once(':')
-    {
-        other.groups.push("system:serviceaccounts".into());
-        other.groups.push(format!("system:serviceaccounts:{namespace}"));
-    }
-    authn::add_group(&mut other, "system:authenticated");
-    Ok(other)
 }

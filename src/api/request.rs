@@ -148,7 +148,8 @@ impl Query {
 }
 
 /// Undoes percent encoding of a path segment.
-fn decode(text: &str) -> String {
+#[must_use]
+pub fn decode(text: &str) -> String {
     decode_with(text, false)
 }
 

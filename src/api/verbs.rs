@@ -5,6 +5,7 @@ pub mod delete;
 pub mod patch;
 pub mod pod;
 pub mod read;
+pub mod review;
 pub mod scale;
 pub mod token;
 pub mod write;

@@ -26,10 +26,14 @@ impl ServiceAccountTokens {
         Self { key, registry, issuer }
     }
 
-    /// The user of a token whose account (and pod or secret that it is bound to) is still there.
-    async fn check(&self, token: &str) -> Option<User> {
+    /// The user of a token whose account (and pod or secret that it is bound to) is still there, and
+    /// for which of the audiences (none: the API) it is.
+    async fn check(&self, token: &str, audiences: &[String]) -> Option<(User, Vec<String>)> {
         let claims = self.key.verify(token, SystemTime::now()).ok()?;
-        if claims["iss"] != self.issuer.as_str() || !for_audience(&claims, &self.issuer) {
+        let own = std::slice::from_ref(&self.issuer);
+        let audiences = if audiences.is_empty() { own } else { audiences };
+        let meant: Vec<String> = audiences.iter().filter(|one| for_audience(&claims, one)).cloned().collect();
+        if claims["iss"] != self.issuer.as_str() || meant.is_empty() {
             return None;
         }
         let of = claims.get("kubernetes.io")?;
@@ -55,7 +59,7 @@ impl ServiceAccountTokens {
                 extra.insert("authentication.kubernetes.io/pod-uid".into(), vec![uid.to_owned()]);
             }
         }
-        Some(user)
+        Some((user, meant))
     }
 
     async fn exists(&self, plural: &str, namespace: &str, name: &str, uid: &str) -> Option<()> {
@@ -75,8 +79,8 @@ fn for_audience(claims: &Value, audience: &str) -> bool {
 }
 
 impl Tokens for ServiceAccountTokens {
-    fn user<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Option<User>> {
-        Box::pin(self.check(token))
+    fn user<'a>(&'a self, token: &'a str, audiences: &'a [String]) -> BoxFuture<'a, Option<(User, Vec<String>)>> {
+        Box::pin(self.check(token, audiences))
     }
 }
 

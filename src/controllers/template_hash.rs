@@ -63,8 +63,8 @@ fn safe(digits: &str) -> String {
     digits.bytes().filter_map(|byte| LETTERS.get(usize::from(byte) % LETTERS.len())).map(|b| char::from(*b)).collect()
 }
 
-/// Prints a top-level struct.
-fn dump(out: &mut impl std::fmt::Write, ty: Struct<'_>, value: &Value) {
+/// Prints a struct with its type, as spew does with `%#v`.
+pub fn dump(out: &mut impl std::fmt::Write, ty: Struct<'_>, value: &Value) {
     // Writing to a hasher or a text does not fail; neither do the writes below.
     let _ = write!(out, "({})", ty.go_name());
     fields(out, ty, value);

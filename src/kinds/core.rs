@@ -1,6 +1,8 @@
 //! The core group, `v1`.
 
+pub mod binding;
 pub mod claim;
+pub mod component_status;
 pub mod config_map;
 pub mod endpoints;
 pub mod event;

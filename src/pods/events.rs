@@ -105,7 +105,7 @@ impl Recorder {
                 let mut object = old.clone();
                 object["count"] = count.into();
                 object["lastTimestamp"] = at.as_str().into();
-                Ok(Changed { object, managed: false })
+                Ok(Changed { object, managed: false, uid: None })
             };
             match self.registry.update(&target, Part::Main, &mut change, &options).await {
                 Err(status) if status.code == 404 => {}

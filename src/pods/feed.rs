@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use tokio::task::JoinSet;
 
 use super::translate::names;
-use super::{Error, Inner, PodKey, lock};
+use super::{Error, Inner, PodKey, foreign, lock};
 use crate::engine::{ContainerAction, Event, Filter, NetworkSpec};
 use crate::registry::delete::DeleteOptions;
 use crate::registry::filter::Filter as ObjectFilter;
@@ -50,7 +50,8 @@ impl Inner {
             let key = &event.record.key;
             // What only changes a status is mostly written by this node itself.
             let same = event.previous.as_ref().is_some_and(|previous| previous.head == event.record.head);
-            if same && event.kind == EventKind::Modified && plural != "persistentvolumeclaims" {
+            let gated = plural == "pods" && has(&event.record.head, b"\"readinessGates\"");
+            if same && event.kind == EventKind::Modified && plural != "persistentvolumeclaims" && !gated {
                 continue;
             }
             self.concerns(plural, &key.namespace, &key.name, Some(event.kind));
@@ -85,7 +86,7 @@ impl Inner {
     }
 
     /// Room may have come for pods that had none.
-    fn wake_unbound(&self) {
+    pub(super) fn wake_unbound(&self) {
         let memory = lock(&self.memory);
         memory.iter().filter(|(_, pod)| !pod.unbound.is_empty()).for_each(|(key, _)| self.queue.add(key.clone()));
     }
@@ -103,6 +104,10 @@ impl Inner {
                 }
                 Event::Container { action, id, name, attributes, time, .. } => {
                     let label = |key: &str| attributes.get(key).map(String::as_str).unwrap_or_default();
+                    if foreign::is_foreign(|key| attributes.get(key).map(String::as_str)) {
+                        self.foreign_event(&action, &name);
+                        continue;
+                    }
                     if label(names::INSTANCE) != self.settings.instance {
                         continue;
                     }
@@ -120,6 +125,21 @@ impl Inner {
                 _ => {}
             }
         }
+    }
+
+    fn foreign_event(&self, action: &ContainerAction, name: &str) {
+        match action {
+            ContainerAction::ExecCreate
+            | ContainerAction::ExecStart
+            | ContainerAction::ExecDie { .. }
+            | ContainerAction::Health(_)
+            | ContainerAction::Other(_) => return,
+            ContainerAction::Rename { old } if !old.is_empty() => {
+                self.queue.add(self.foreign_key(old.trim_start_matches('/')));
+            }
+            _ => {}
+        }
+        self.queue.add(self.foreign_key(name));
     }
 
     async fn engine_is_back(&self) {
@@ -164,6 +184,7 @@ impl Inner {
         uids.extend(pods.iter().map(|pod| pod.uid().to_owned()));
         self.sweep_volumes(&uids);
         keys.extend(pods.iter().map(|pod| (pod.namespace().to_owned(), pod.name().to_owned())));
+        keys.extend(self.foreign_keys(&pods).await?);
         self.connected.store(true, Ordering::Relaxed);
         keys.into_iter().for_each(|key| self.queue.add(key));
         Ok(())
@@ -225,6 +246,10 @@ impl Inner {
             }
         }
     }
+}
+
+fn has(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
 }
 
 /// What an event tells of a container.

@@ -27,7 +27,7 @@ pub(super) struct PodMemory {
     /// When its containers must have ended, once they are being stopped.
     pub(super) ends: Option<Timestamp>,
     /// Failures of its volumes.
-    pub(super) volumes: Backoff,
+    pub(super) volumes_failed: u32,
     /// Why it was not bound.
     pub(super) unbound: String,
 }
@@ -47,6 +47,8 @@ pub(super) struct ContainerMemory {
     added: u64,
     /// The kernel killed a process of the run.
     oom: bool,
+    /// The exited container whose end was counted as a failure.
+    pub(super) counted: String,
     /// Failures to create or start it.
     pub(super) backoff: Backoff,
     /// Reason and message of the latest failure.
@@ -66,9 +68,12 @@ pub(super) struct ContainerMemory {
 }
 
 impl ContainerMemory {
-    /// Takes in what the engine tells of it now; gives how often it was started again.
-    pub(super) fn observe(&mut self, detail: &ContainerDetail) -> u64 {
+    /// Takes in what the engine tells of it now; gives how often it was started again. `said` reads what it
+    /// left as its last message.
+    pub(super) fn observe(&mut self, detail: &ContainerDetail, said: impl FnOnce() -> String) -> u64 {
         let run = (detail.id.clone(), detail.state.started_at);
+        let ran = self.run.as_ref().is_some_and(|(_, begun)| begun.is_some());
+        let again = ran && self.run.as_ref() != Some(&run);
         if self.run.as_ref() != Some(&run) {
             if self.run.is_some() || detail.restart_count > 0 {
                 let ended = self.end.take();
@@ -83,11 +88,15 @@ impl ContainerMemory {
             self.oom = false;
             self.ready = None;
             self.started = None;
+            self.message.clear();
             self.run = Some(run);
         }
         if matches!(detail.state.state, ContainerState::Exited | ContainerState::Restarting | ContainerState::Dead)
             && detail.state.started_at.is_some()
         {
+            if self.message.is_empty() {
+                self.message = said();
+            }
             let end = terminated(detail, &self.message);
             if detail.state.state == ContainerState::Restarting {
                 self.last = Some(end.clone());
@@ -96,7 +105,9 @@ impl ContainerMemory {
         }
         let base = detail.config.labels.get(names::RESTARTS).and_then(|count| count.parse().ok()).unwrap_or(0u64);
         let count = base.saturating_add(detail.restart_count);
-        if count.saturating_add(self.added) < self.shown {
+        let seen = count.saturating_add(self.added);
+        // The engine does not count what people start.
+        if seen < self.shown || (again && seen == self.shown) {
             self.added = (self.shown + 1).saturating_sub(count);
         }
         self.shown = count.saturating_add(self.added);
@@ -123,9 +134,9 @@ impl ContainerMemory {
         self.oom = true;
     }
 
-    /// Whether the run is the one that was seen last.
-    pub(super) fn is_run(&self, id: &str, begun: Option<Timestamp>) -> bool {
-        self.run.as_ref().is_some_and(|(run, at)| run == id && *at == begun)
+    /// How often it was started again, as it was shown last.
+    pub(super) fn restarts(&self) -> u64 {
+        self.shown
     }
 }
 
@@ -164,20 +175,22 @@ mod tests {
     #[test]
     fn the_count_never_falls() {
         let mut memory = ContainerMemory::default();
-        assert_eq!(memory.observe(&run(1, 0, ContainerState::Running)), 0);
-        assert_eq!(memory.observe(&run(2, 1, ContainerState::Running)), 1);
-        assert_eq!(memory.observe(&run(3, 2, ContainerState::Running)), 2);
+        assert_eq!(memory.observe(&run(1, 0, ContainerState::Running), String::new), 0);
+        assert_eq!(memory.observe(&run(2, 1, ContainerState::Running), String::new), 1);
+        assert_eq!(memory.observe(&run(3, 2, ContainerState::Running), String::new), 2);
         // Stopped and started by hand: the engine counts from 0.
-        assert_eq!(memory.observe(&run(9, 0, ContainerState::Running)), 3);
-        assert_eq!(memory.observe(&run(10, 1, ContainerState::Running)), 4);
+        assert_eq!(memory.observe(&run(9, 0, ContainerState::Running), String::new), 3);
+        assert_eq!(memory.observe(&run(10, 1, ContainerState::Running), String::new), 4);
+        assert_eq!(memory.observe(&run(12, 1, ContainerState::Running), String::new), 5);
+        assert_eq!(memory.observe(&run(12, 1, ContainerState::Running), String::new), 5);
     }
 
     #[test]
     fn the_end_of_a_run_is_told_with_the_next_one() {
         let mut memory = ContainerMemory::default();
-        memory.observe(&run(1, 0, ContainerState::Running));
+        memory.observe(&run(1, 0, ContainerState::Running), String::new);
         memory.died("c", 7, Timestamp::from_second(5).ok());
-        memory.observe(&run(6, 1, ContainerState::Running));
+        memory.observe(&run(6, 1, ContainerState::Running), String::new);
         let last = memory.last.expect("an end");
         assert_eq!((last["exitCode"].as_i64(), last["startedAt"].as_str()), (Some(7), Some("1970-01-01T00:00:01Z")));
     }
@@ -185,10 +198,10 @@ mod tests {
     #[test]
     fn an_end_that_nobody_saw_is_told_as_unknown() {
         let mut memory = ContainerMemory::default();
-        memory.observe(&run(6, 2, ContainerState::Running));
+        memory.observe(&run(6, 2, ContainerState::Running), String::new);
         assert_eq!(memory.last.expect("an end")["reason"], "ContainerStatusUnknown");
         let mut fresh = ContainerMemory::default();
-        fresh.observe(&run(6, 0, ContainerState::Running));
+        fresh.observe(&run(6, 0, ContainerState::Running), String::new);
         assert!(fresh.last.is_none());
     }
 }

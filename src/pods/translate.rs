@@ -76,4 +76,6 @@ pub struct Place {
     pub memory_capacity: i64,
     /// Bytes of disk that pods may use.
     pub storage: i64,
+    /// The lowest `oom_score_adj` that the engine may set.
+    pub lowest_oom_score: i64,
 }

@@ -20,7 +20,7 @@ use crate::registry::{Changed, Part};
 use crate::schema::object::Object;
 use crate::schema::quantity::Quantity;
 
-pub(super) use disk::{inside, remove};
+pub(super) use disk::{inside, make_file, remove};
 use payload::{Files, Owner};
 
 /// Why a volume is not there yet; the message is that of the event `FailedMount`.
@@ -80,7 +80,8 @@ impl Inner {
     ) -> Result<Result<Where, Failure>, Error> {
         let name = volume.text("/name");
         let host = |path: &Path, read_only| Where::Host { path: path.to_string_lossy().into_owned(), read_only };
-        let projects = ["configMap", "secret", "downwardAPI", "projected"].iter().any(|kind| volume.get(kind).is_some());
+        let projects =
+            ["configMap", "secret", "downwardAPI", "projected"].iter().any(|kind| volume.get(kind).is_some());
         if projects {
             let tokens = match self.tokens(pod, volume, path, again).await? {
                 Ok(tokens) => tokens,
@@ -90,7 +91,10 @@ impl Inner {
                 Ok(files) => files,
                 Err(message) => return Ok(Err(failed(name, message))),
             };
-            return Ok(self.project(path, &files, &Owner::of(pod)).map(|()| host(path, true)).map_err(|e| failed(name, e)));
+            return Ok(self
+                .project(path, &files, &Owner::of(pod))
+                .map(|()| host(path, true))
+                .map_err(|e| failed(name, e)));
         }
         if let Some(empty) = volume.get("emptyDir") {
             let memory = empty.text("/medium") == "Memory";
@@ -148,9 +152,7 @@ impl Inner {
                     let account = account.unwrap_or("default");
                     let target = self.registry.target("", "serviceaccounts", pod.namespace(), account)?;
                     let Some(account_object) = self.registry.read(&target).await? else {
-                        return Ok(Err(format!(
-                            "failed to fetch token: serviceaccounts \"{account}\" not found"
-                        )));
+                        return Ok(Err(format!("failed to fetch token: serviceaccounts \"{account}\" not found")));
                     };
                     let audience = Some(wanted.text("/audience")).filter(|name| !name.is_empty());
                     let audience = audience.unwrap_or(&self.settings.issuer).to_owned();
@@ -250,7 +252,7 @@ impl Inner {
             let mut object = old.clone();
             let annotations = object.metadata_mut().entry("annotations").or_insert_with(|| json!({}));
             annotations[SELECTED] = node.as_str().into();
-            Ok(Changed { object, managed: false })
+            Ok(Changed { object, managed: false, uid: None })
         };
         let options = crate::registry::WriteOptions::internal("kube-scheduler");
         self.registry.update(&target, Part::Main, &mut change, &options).await?;

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::{Registry, Target};
 use crate::kinds::Kind;
+use crate::kinds::scheduling::priority_class;
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 
@@ -36,16 +37,26 @@ pub(super) async fn create(registry: &Registry, kind: &Arc<Kind>, object: &mut V
 
 /// Refuses a delete.
 pub(super) fn delete(target: &Target) -> Result<(), Status> {
+    let kind = &target.kind;
+    let system = priority_class::SYSTEM.iter().any(|(name, _)| *name == target.name);
+    if system && kind.plural == "priorityclasses" && kind.group == "scheduling.k8s.io" {
+        let detail = "this is a system priority class and cannot be deleted";
+        return Err(Status::forbidden(&kind.group, &kind.plural, &target.name, detail));
+    }
     namespace::may_go(target)
 }
 
 /// 403 about the object that is being written.
 fn refuse(kind: &Kind, object: &Value, detail: &str) -> Status {
-    let name = if object.name().is_empty() { "" } else { object.name() };
-    Status::forbidden(&kind.group, &kind.plural, name, detail)
+    Status::forbidden(&kind.group, &kind.plural, name_of(object), detail)
 }
 
 /// 403 about a pod that is being created.
 fn refuse_pod(object: &Value, detail: &str) -> Status {
-    Status::forbidden("", "pods", object.name(), detail)
+    Status::forbidden("", "pods", name_of(object), detail)
+}
+
+/// The name of an object, or how it begins where it is still to be generated.
+fn name_of(object: &Value) -> &str {
+    if object.name().is_empty() { object.text("/metadata/generateName") } else { object.name() }
 }

@@ -23,19 +23,25 @@ pub fn wipe(object: &mut Value) {
 /// Sets what the server decides of a new object: its place, identity and time.
 pub fn fill(object: &mut Value, namespace: &str, now: Timestamp) {
     let generated = generated_name(object);
+    place(object, namespace);
     wipe(object);
     let meta = object.metadata_mut();
     meta.remove("resourceVersion");
-    if namespace.is_empty() {
-        meta.remove("namespace");
-    } else {
-        meta.insert("namespace".into(), namespace.into());
-    }
     if let Some(name) = generated {
         meta.insert("name".into(), name.into());
     }
     meta.insert("creationTimestamp".into(), now.to_string().into());
     meta.insert("uid".into(), uuid::Uuid::new_v4().to_string().into());
+}
+
+/// Sets the namespace.
+pub fn place(object: &mut Value, namespace: &str) {
+    let meta = object.metadata_mut();
+    if namespace.is_empty() {
+        meta.remove("namespace");
+    } else {
+        meta.insert("namespace".into(), namespace.into());
+    }
 }
 
 /// A name made of `generateName`, where it is asked for.

@@ -248,10 +248,9 @@ pub fn template(metadata: &Value, path: &Path, errors: &mut Errors) {
         "managedFields",
     ] {
         let value = &metadata[field];
-        let given = !value.is_null()
-            && !(value.is_string() && text(value).is_empty())
-            && !(value.is_number() && number(value) == 0);
-        if given {
+        let left_out =
+            value.is_null() || value.is_string() && text(value).is_empty() || value.is_number() && number(value) == 0;
+        if !left_out {
             errors.forbidden(&path.child(field), "cannot be set");
         }
     }

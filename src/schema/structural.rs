@@ -1,17 +1,20 @@
-//! Structural schemas of custom resources (`openAPIV3Schema`): what is pruned, what is defaulted, and
-//! the schema table by which server-side apply merges.
+//! Structural schemas of custom resources (`openAPIV3Schema`): what is pruned, what is defaulted, what is
+//! refused, and the schema table by which server-side apply merges.
 //!
-//! Works on the schema as JSON, as it stands in a CustomResourceDefinition that was accepted. It does
-//! not validate. Source: the documentation of CustomResourceDefinitions (pruning, defaulting,
+//! Works on the schema as JSON, as it stands in a CustomResourceDefinition that was accepted. Rules in
+//! the common expression language are not its work. Source: the documentation of CustomResourceDefinitions (pruning, defaulting,
 //! nullable, embedded resources) and the behaviour of apiextensions-apiserver.
 
+mod formats;
 mod table;
 #[cfg(test)]
 mod tests;
+mod validate;
 
 use serde_json::{Map, Value};
 
 pub use table::table;
+pub use validate::{validate, validate_embedded, validate_lists};
 
 use super::canonical::canonical;
 use super::decode::{metadata_type, retyped};

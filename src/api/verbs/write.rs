@@ -4,11 +4,13 @@ use bytes::Bytes;
 use hyper::Response;
 use serde_json::Value;
 
+use super::super::authz::{self, Attributes};
 use super::super::body::Body;
 use super::super::decode::{self, Validation};
 use super::super::{Context, body, warn};
 use super::patch::{self, Patch};
-use super::{delete, pod, scale, token};
+use super::{delete, pod, review, scale, token};
+use crate::kinds::Verbs;
 use crate::registry::{Change, Changed, Part, Target, WriteOptions, Written};
 use crate::schema::field::{Errors, Path};
 use crate::schema::object::Object;
@@ -26,6 +28,7 @@ pub async fn dispatch(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, 
     match (cx.info.verb.as_str(), sub) {
         ("update" | "patch", "scale") => scale::write(cx, bytes).await,
         ("create", "") if cx.kind.plural == "bindings" && cx.kind.group.is_empty() => pod::bind(cx, bytes).await,
+        ("create", "") if cx.kind.verbs == Verbs::CreateOnly => review::create(cx, bytes).await,
         ("create", "") => create(cx, bytes).await,
         ("create", "binding") => pod::bind(cx, bytes).await,
         ("create", "eviction") => pod::evict(cx, bytes).await,
@@ -128,7 +131,11 @@ fn respond(cx: &Context<'_>, code: u16, written: Written, mut warnings: Vec<Stri
     cx.answer(code, &written.object, &warnings)
 }
 
-fn check_namespace(cx: &Context<'_>, object: &Value) -> Result<(), Status> {
+/// The namespace of a body must be that of the path.
+///
+/// # Errors
+/// 400 for another one.
+pub fn check_namespace(cx: &Context<'_>, object: &Value) -> Result<(), Status> {
     let said = object.namespace();
     if cx.kind.is_namespaced() && !said.is_empty() && said != cx.info.namespace {
         return Err(Status::bad_request(
@@ -169,6 +176,7 @@ async fn update(cx: &Context<'_>, bytes: Bytes, part: Part) -> Result<Response<B
     let creates = part == Part::Main && cx.kind.strategy.allows_create_on_update();
     match outcome {
         Err(status) if status.code == 404 && creates && object.resource_version().is_empty() => {
+            may_create(cx).await?;
             let written = cx.api.registry().create(&target, object, &write).await?;
             respond(cx, 201, written, warnings)
         }
@@ -209,6 +217,12 @@ fn is_missing(status: &Status, cx: &Context<'_>) -> bool {
     status.details.as_ref().is_some_and(|details| details.kind == cx.kind.plural && details.name == cx.info.name)
 }
 
+/// Whoever makes something by an update must be allowed to create it.
+async fn may_create(cx: &Context<'_>) -> Result<(), Status> {
+    let what = Attributes { verb: "create", ..Attributes::from(&cx.info) };
+    authz::check(cx.api, &cx.user, &what).await
+}
+
 /// An apply of something that is not there makes it.
 async fn apply_new(
     cx: &Context<'_>,
@@ -216,6 +230,7 @@ async fn apply_new(
     options: &Options,
     write: &WriteOptions,
 ) -> Result<Response<Body>, Status> {
+    may_create(cx).await?;
     let mut warnings = Vec::new();
     let changed = patch.change(cx, Part::Main, None, options, write, &mut warnings)?;
     let mut object = changed.object;

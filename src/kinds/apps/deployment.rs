@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::replica_set::{not_above, template_warnings};
 use crate::kinds::parts::table::{self, AGE, About, NAME, Row, text_column, wide};
-use crate::kinds::parts::{intstr, pod_defaults, selector, show, template};
+use crate::kinds::parts::{intstr, pod_defaults, selector, show, template, warnings};
 use crate::kinds::{Column, Kind, SCALE, STATUS, Strategy, spec_changed};
 use crate::schema::field::{Errors, Path, Reason};
 use crate::schema::object::Object;
@@ -119,7 +119,9 @@ impl Strategy for Deployment {
     }
 
     fn warnings(&self, object: &Value, old: Option<&Value>) -> Vec<String> {
-        template_warnings(object, old)
+        let mut out = warnings::pod_name(object, old);
+        out.extend(template_warnings(object, old));
+        out
     }
 
     fn columns(&self) -> Vec<Column> {

@@ -77,7 +77,9 @@ impl Strategy for ReplicaSet {
     }
 
     fn warnings(&self, object: &Value, old: Option<&Value>) -> Vec<String> {
-        template_warnings(object, old)
+        let mut out = warnings::pod_name(object, old);
+        out.extend(template_warnings(object, old));
+        out
     }
 
     fn columns(&self) -> Vec<Column> {

@@ -8,13 +8,14 @@ use crate::kinds::parts::table::{self, AGE, About, NAME, Row, text_column, wide}
 use crate::kinds::parts::{pod_defaults, selector, show, template, warnings};
 use crate::kinds::{Column, Kind, Propagation, STATUS, SelectorWords, Strategy, field_text, spec_changed};
 use crate::schema::age;
-use crate::schema::field::{Errors, Path, Reason};
+use crate::schema::field::{Errors, Path};
 use crate::schema::names;
 use crate::schema::object::Object;
 use crate::schema::rules::Rule::{At, Given, NotNegative};
 use crate::schema::rules::{Fill, Fills, Rule, check, each_map, fill, formatted, items, number, text};
 
 mod policy;
+mod status;
 
 pub use policy::prefixed_path;
 
@@ -45,13 +46,6 @@ const NUMBERS: &[Rule] = &[
     At("ttlSecondsAfterFinished", &[Given(&[NotNegative])]),
     At("backoffLimitPerIndex", &[Given(&[NotNegative])]),
     At("maxFailedIndexes", &[Given(&[NotNegative])]),
-];
-const COUNTS: &[Rule] = &[
-    At("active", &[NotNegative]),
-    At("succeeded", &[NotNegative]),
-    At("failed", &[NotNegative]),
-    At("ready", &[Given(&[NotNegative])]),
-    At("terminating", &[Given(&[NotNegative])]),
 ];
 const COLUMNS: &[Row] = &[
     NAME,
@@ -185,34 +179,7 @@ impl Strategy for Job {
     }
 
     fn validate_status(&self, object: &Value, old: &Value, errors: &mut Errors) {
-        status(object, errors);
-        let path = Path::new("status");
-        for condition in ["Failed", "Complete", "FailureTarget"] {
-            if holds(old, condition) && !holds(object, condition) {
-                let detail = format!("cannot disable the terminal {condition}=True condition");
-                bare(&path.child("conditions"), &detail, errors);
-            }
-        }
-        let (new, was) = (&object["status"], &old["status"]);
-        if number(&new["failed"]) < number(&was["failed"]) {
-            errors.invalid(&path.child("failed"), &number(&new["failed"]).into(), "cannot decrease the failed counter");
-        }
-        if number(&new["succeeded"]) < number(&was["succeeded"]) {
-            let count = number(&new["succeeded"]).into();
-            errors.invalid(&path.child("succeeded"), &count, "cannot decrease the succeeded counter");
-        }
-        if object["spec"]["suspend"] != true && !was["startTime"].is_null() {
-            let at = path.child("startTime");
-            if new["startTime"].is_null() {
-                errors.required(&at, "startTime cannot be removed for unsuspended job");
-            } else if new["startTime"] != was["startTime"] {
-                errors.required(&at, "startTime cannot be modified for unsuspended job");
-            }
-        }
-        if !was["completionTime"].is_null() && new["completionTime"] != was["completionTime"] && holds(old, "Complete")
-        {
-            errors.invalid(&path.child("completionTime"), &new["completionTime"], "field is immutable");
-        }
+        status::validate(object, old, errors);
     }
 
     fn counts_generation(&self, object: &Value, old: &Value) -> Option<bool> {
@@ -287,10 +254,10 @@ pub fn spec(spec: &Value, path: &Path, errors: &mut Errors) {
             errors.too_long(&at, 63);
         }
     }
-    if let Some(mode) = spec["completionMode"].as_str() {
-        if !matches!(mode, "NonIndexed" | "Indexed") {
-            errors.not_supported(&path.child("completionMode"), &mode.into(), &["NonIndexed", "Indexed"]);
-        }
+    if let Some(mode) = spec["completionMode"].as_str()
+        && !matches!(mode, "NonIndexed" | "Indexed")
+    {
+        errors.not_supported(&path.child("completionMode"), &mode.into(), &["NonIndexed", "Indexed"]);
     }
     if indexed(spec) {
         of_indexed(spec, path, errors);
@@ -446,98 +413,18 @@ fn without_empty(mut template: Value) -> Value {
     template
 }
 
-fn holds(object: &Value, condition: &str) -> bool {
-    items(&object["status"]["conditions"]).iter().any(|one| one["type"] == condition && one["status"] == "True")
-}
-
-/// A mistake whose value is not shown.
-fn bare(path: &Path, detail: &str, errors: &mut Errors) {
-    errors.push(Reason::Invalid, path, format!("Invalid value: {detail}"));
-}
-
-fn status(object: &Value, errors: &mut Errors) {
-    let (status, path) = (&object["status"], Path::new("status"));
-    check(COUNTS, status, &path, errors);
-    let uncounted = path.child("uncountedTerminatedPods");
-    let mut seen: Vec<&str> = Vec::new();
-    for list in ["succeeded", "failed"] {
-        for (index, uid) in items(&status["uncountedTerminatedPods"][list]).iter().enumerate() {
-            let at = uncounted.child(list).index(index);
-            match text(uid) {
-                "" => errors.invalid_text(&at, "", "must not be empty"),
-                known if seen.contains(&known) => errors.duplicate(&at, uid),
-                fresh => seen.push(fresh),
-            }
-        }
-    }
-    let (complete, failed) = (holds(object, "Complete"), holds(object, "Failed"));
-    let conditions = path.child("conditions");
-    if complete && failed {
-        bare(&conditions, "cannot set Complete=True and Failed=true conditions", errors);
-    }
-    if complete && holds(object, "FailureTarget") {
-        bare(&conditions, "cannot set Complete=True and FailureTarget=true conditions", errors);
-    }
-    let (start, end) = (&status["startTime"], &status["completionTime"]);
-    let at = path.child("completionTime");
-    if !end.is_null() && !complete {
-        errors.invalid(&at, end, "cannot set completionTime when there is no Complete=True condition");
-    }
-    if end.is_null() && complete {
-        errors.required(&at, "completionTime is required for Complete jobs");
-    }
-    if !end.is_null() && !start.is_null() && text(end) < text(start) {
-        errors.invalid(&at, end, "completionTime cannot be set before startTime");
-    }
-    if failed && !holds(object, "FailureTarget") {
-        bare(&conditions, "cannot set Failed=True condition without the FailureTarget=true condition", errors);
-    }
-    if complete && !holds(object, "SuccessCriteriaMet") {
-        bare(&conditions, "cannot set Complete=True condition without the SuccessCriteriaMet=true condition", errors);
-    }
-    if holds(object, "SuccessCriteriaMet") && (failed || holds(object, "FailureTarget")) {
-        let other = if failed { "Failed" } else { "FailureTarget" };
-        bare(&conditions, &format!("cannot set SuccessCriteriaMet=True and {other}=true conditions"), errors);
-    }
-    if complete || failed {
-        if number(&status["active"]) > 0 {
-            errors.invalid(&path.child("active"), &status["active"], "active>0 is invalid for finished job");
-        }
-        if start.is_null() {
-            errors.required(&path.child("startTime"), "startTime is required for finished job");
-        }
-        if !seen.is_empty() {
-            let shown = show::line(&status["uncountedTerminatedPods"], "batch.v1.UncountedTerminatedPods");
-            errors.invalid_raw(&uncounted, &shown, "uncountedTerminatedPods needs to be empty for finished job");
-        }
-        if number(&status["terminating"]) > 0 {
-            let at = path.child("terminating");
-            errors.invalid(&at, &status["terminating"], "terminating>0 is invalid for finished job");
-        }
-    }
-    if number(&status["ready"]) > number(&status["active"]) {
-        errors.invalid(&path.child("ready"), &status["ready"], "cannot set more ready pods than active");
-    }
-    for field in ["completedIndexes", "failedIndexes"] {
-        if !text(&status[field]).is_empty() && !indexed(&object["spec"]) {
-            let detail = format!("cannot set non-empty {field} when non-indexed completion mode");
-            errors.invalid(&path.child(field), &status[field], &detail);
-        }
-    }
-}
-
 fn state(object: &Value) -> &'static str {
-    if holds(object, "Complete") {
+    if status::holds(object, "Complete") {
         "Complete"
-    } else if holds(object, "Failed") {
+    } else if status::holds(object, "Failed") {
         "Failed"
     } else if !object["metadata"]["deletionTimestamp"].is_null() {
         "Terminating"
-    } else if holds(object, "Suspended") {
+    } else if status::holds(object, "Suspended") {
         "Suspended"
-    } else if holds(object, "FailureTarget") {
+    } else if status::holds(object, "FailureTarget") {
         "FailureTarget"
-    } else if holds(object, "SuccessCriteriaMet") {
+    } else if status::holds(object, "SuccessCriteriaMet") {
         "SuccessCriteriaMet"
     } else {
         "Running"

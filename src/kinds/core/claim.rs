@@ -12,11 +12,11 @@ use crate::kinds::{Column, Kind, STATUS, Strategy};
 use crate::schema::field::{Errors, Path};
 use crate::schema::names;
 use crate::schema::object::Object;
-use crate::schema::rules::Fill::TextPointer;
+use crate::schema::rules::Fill::{self, TextPointer};
 use crate::schema::rules::Rule::{At, Filled, Format, Given, OneOf};
 use crate::schema::rules::{Fills, Rule, check, entries, fill, formatted, items, text};
 
-const FILLS: Fills = &[("spec", &[("volumeMode", TextPointer("Filesystem"))])];
+const FILLS: Fills = &[("", &[("spec", Fill::Map)]), ("spec", &[("volumeMode", TextPointer("Filesystem"))])];
 const CLASS: &[Rule] = &[
     At("storageClassName", &[Filled(&[Format(names::dns1123_subdomain)])]),
     At("volumeMode", &[Given(&[OneOf(&["Block", "Filesystem"])])]),

@@ -176,7 +176,9 @@ impl Strategy for Pod {
         if old.is_some() {
             return Vec::new();
         }
-        warnings::pod(&object["metadata"], &object["spec"], &Path::root())
+        let mut out = warnings::pod_name(object, old);
+        out.extend(warnings::pod(&object["metadata"], &object["spec"], &Path::root()));
+        out
     }
 
     fn field(&self, object: &Value, name: &str) -> String {

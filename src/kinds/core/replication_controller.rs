@@ -5,10 +5,9 @@ use serde_json::Value;
 
 use crate::kinds::apps::replica_set::{replica_counts, template_warnings};
 use crate::kinds::parts::table::{self, AGE, About, NAME, Row, whole, wide};
-use crate::kinds::parts::{pod_defaults, selector, template};
+use crate::kinds::parts::{pod_defaults, selector, template, warnings};
 use crate::kinds::{Column, Kind, Propagation, SCALE, STATUS, SelectorWords, Strategy, spec_changed};
 use crate::schema::field::{Errors, Path};
-use crate::schema::object::Object;
 use crate::schema::rules::Fill::{self, NumberPointer};
 use crate::schema::rules::Rule::{At, NotNegative};
 use crate::schema::rules::{Fills, check, fill, is_empty, number};
@@ -104,7 +103,9 @@ impl Strategy for ReplicationController {
     }
 
     fn warnings(&self, object: &Value, old: Option<&Value>) -> Vec<String> {
-        template_warnings(object, old)
+        let mut out = warnings::pod_name(object, old);
+        out.extend(template_warnings(object, old));
+        out
     }
 
     fn columns(&self) -> Vec<Column> {

@@ -143,14 +143,12 @@ fn endpoint(endpoint: &Value, kind: &str, path: &Path, errors: &mut Errors) {
     for (index, address) in addresses.iter().enumerate() {
         let (address, at_index) = (text(address), at.index(index));
         match kind {
-            "IPv4" | "IPv6" => {
-                if ip::address(address, &at_index, errors) {
-                    let is_v4 = ip::sloppy(address).is_some_and(|ip| ip.is_ipv4());
-                    if is_v4 != (kind == "IPv4") {
-                        errors.invalid_text(&at, address, &format!("must be an {kind} address"));
-                    } else {
-                        ip::not_special(address, &at_index, errors);
-                    }
+            "IPv4" | "IPv6" if ip::address(address, &at_index, errors) => {
+                let is_v4 = ip::sloppy(address).is_some_and(|ip| ip.is_ipv4());
+                if is_v4 != (kind == "IPv4") {
+                    errors.invalid_text(&at, address, &format!("must be an {kind} address"));
+                } else {
+                    ip::not_special(address, &at_index, errors);
                 }
             }
             "FQDN" => formatted(address, names::dns1123_subdomain, &at_index, errors),

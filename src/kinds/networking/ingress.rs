@@ -49,11 +49,10 @@ impl Strategy for Ingress {
         spec(&object["spec"], errors);
         if let (Some(old), Some(class)) =
             (object.annotation(CLASS_ANNOTATION), object["spec"]["ingressClassName"].as_str())
+            && old != class
         {
-            if old != class {
-                let at = Path::new("annotations").key(CLASS_ANNOTATION);
-                errors.invalid_text(&at, old, "must match `ingressClassName` when both are specified");
-            }
+            let at = Path::new("annotations").key(CLASS_ANNOTATION);
+            errors.invalid_text(&at, old, "must match `ingressClassName` when both are specified");
         }
     }
 

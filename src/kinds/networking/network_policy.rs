@@ -84,10 +84,10 @@ impl Strategy for NetworkPolicy {
 }
 
 fn port(port: &Value, path: &Path, errors: &mut Errors) {
-    if let Some(protocol) = port["protocol"].as_str() {
-        if !PROTOCOLS.contains(&protocol) {
-            errors.not_supported(&path.child("protocol"), &protocol.into(), PROTOCOLS);
-        }
+    if let Some(protocol) = port["protocol"].as_str()
+        && !PROTOCOLS.contains(&protocol)
+    {
+        errors.not_supported(&path.child("protocol"), &protocol.into(), PROTOCOLS);
     }
     let (end, end_at, at) = (port["endPort"].as_i64(), path.child("endPort"), path.child("port"));
     match (&port["port"], end) {

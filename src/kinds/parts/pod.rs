@@ -266,6 +266,6 @@ pub fn annotations(metadata: &Value, spec: &Value, path: &Path, errors: &mut Err
 
 /// A whole number of 32 bits without a plus or a leading zero.
 fn is_cost(text: &str) -> bool {
-    let plain = !text.starts_with('+') && !(text.len() > 1 && text.starts_with('0')) && !text.starts_with("-0");
-    plain && text.parse::<i32>().is_ok()
+    let odd = text.starts_with('+') || text.starts_with("-0") || text.len() > 1 && text.starts_with('0');
+    !odd && text.parse::<i32>().is_ok()
 }

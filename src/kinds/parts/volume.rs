@@ -345,7 +345,7 @@ fn quobyte(value: &Value, path: &Path, errors: &mut Errors) {
         errors.required(&path.child("registry"), PAIRS);
     } else if text(&value["tenant"]).len() >= 65 {
         errors.required(&path.child("tenant"), "must be a UUID and may not exceed a length of 64 characters");
-    } else if registry.split(',').any(|pair| !pair.rsplit_once(':').is_some_and(|(host, _)| !host.contains(':'))) {
+    } else if registry.split(',').any(|pair| pair.rsplit_once(':').is_none_or(|(host, _)| host.contains(':'))) {
         errors.invalid_text(&path.child("registry"), registry, PAIRS);
     }
     check(&[At("volume", NEEDED)], value, path, errors);

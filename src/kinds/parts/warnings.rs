@@ -120,9 +120,10 @@ pub fn pod_name(object: &Value, old: Option<&Value>) -> Vec<String> {
         return Vec::new();
     }
     let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    let used = if object["kind"] == "Pod" { "the Pod's hostname" } else { "Pod names and hostnames" };
     vec![format!(
-        "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is \
-         recommended: [{}]",
+        "metadata.name: this is used in {used}, which can result in surprising behavior; a DNS label is recommended: \
+         [{}]",
         faults.join(" ")
     )]
 }

@@ -60,10 +60,10 @@ impl Strategy for PodDisruptionBudget {
             }
         }
         selector::validate(&spec["selector"], &path.child("selector"), errors);
-        if let Some(policy) = spec["unhealthyPodEvictionPolicy"].as_str() {
-            if !POLICIES.contains(&policy) {
-                errors.not_supported(&path.child("unhealthyPodEvictionPolicy"), &policy.into(), POLICIES);
-            }
+        if let Some(policy) = spec["unhealthyPodEvictionPolicy"].as_str()
+            && !POLICIES.contains(&policy)
+        {
+            errors.not_supported(&path.child("unhealthyPodEvictionPolicy"), &policy.into(), POLICIES);
         }
     }
 

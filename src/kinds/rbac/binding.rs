@@ -12,17 +12,29 @@ use crate::schema::names;
 use crate::schema::rules::{Fill, Fills, each_map, fill, formatted, items, text};
 
 const FILLS: Fills = &[("", &[("roleRef", Fill::Map)]), ("roleRef", &[("apiGroup", Fill::Text(GROUP))])];
-const COLUMNS: &[Row] = &columns("api.rbac.v1.RoleBinding");
-const CLUSTER_COLUMNS: &[Row] = &columns("api.rbac.v1.ClusterRoleBinding");
+const COLUMNS: &[Row] = &columns([
+    "roleRef can reference a Role in the current namespace or a ClusterRole in the global namespace. If the RoleRef \
+     cannot be resolved, the Authorizer must return an error.",
+    "Users in the roleBinding",
+    "Groups in the roleBinding",
+    "ServiceAccounts in the roleBinding",
+]);
+const CLUSTER_COLUMNS: &[Row] = &columns([
+    "roleRef can only reference a ClusterRole in the global namespace. If the RoleRef cannot be resolved, the \
+     Authorizer must return an error.",
+    "Users in the clusterRoleBinding",
+    "Groups in the clusterRoleBinding",
+    "ServiceAccounts in the clusterRoleBinding",
+]);
 
-const fn columns(of: &'static str) -> [Row; 6] {
+const fn columns([role, users, groups, accounts]: [&'static str; 4]) -> [Row; 6] {
     [
         NAME,
-        text_column("Role", About::Field(of, "roleRef")),
+        text_column("Role", About::Text(role)),
         AGE,
-        wide("Users", About::Text("Users in the roleBinding")),
-        wide("Groups", About::Text("Groups in the roleBinding")),
-        wide("ServiceAccounts", About::Text("ServiceAccounts in the roleBinding")),
+        wide("Users", About::Text(users)),
+        wide("Groups", About::Text(groups)),
+        wide("ServiceAccounts", About::Text(accounts)),
     ]
 }
 
@@ -64,12 +76,20 @@ impl Strategy for Binding {
         if !kinds.contains(&text(&role["kind"])) {
             errors.not_supported(&path.child("kind"), &text(&role["kind"]).into(), kinds);
         }
-        match text(&role["name"]) {
-            "" => errors.required(&path.child("name"), ""),
-            name => formatted(name, names::path_segment, &path.child("name"), errors),
+        if !text(&role["name"]).is_empty() {
+            formatted(text(&role["name"]), names::path_segment, &path.child("name"), errors);
         }
+        let subjects = Path::new("subjects");
         for (index, subject) in items(&object["subjects"]).iter().enumerate() {
-            self.subject(subject, &Path::new("subjects").index(index), errors);
+            self.subject(subject, &subjects.index(index), errors);
+        }
+        // What is merely required is told behind the rest.
+        let unnamed = |value: &Value| text(&value["name"]).is_empty();
+        for (index, _) in items(&object["subjects"]).iter().enumerate().filter(|(_, subject)| unnamed(subject)) {
+            errors.required(&subjects.index(index).child("name"), "");
+        }
+        if unnamed(role) {
+            errors.required(&path.child("name"), "");
         }
     }
 
@@ -77,7 +97,7 @@ impl Strategy for Binding {
         self.validate(object, errors);
         if object["roleRef"] != old["roleRef"] {
             let shown = show::line(&object["roleRef"], "rbac.v1.RoleRef");
-            errors.invalid_raw(&Path::new("roleRef"), &shown, "cannot change roleRef");
+            errors.invalid_raw(&Path::new("roleRef"), &shown, "field is immutable");
         }
     }
 
@@ -116,9 +136,6 @@ impl Strategy for Binding {
 impl Binding {
     fn subject(&self, subject: &Value, path: &Path, errors: &mut Errors) {
         let (name, group) = (text(&subject["name"]), text(&subject["apiGroup"]));
-        if name.is_empty() {
-            errors.required(&path.child("name"), "");
-        }
         match text(&subject["kind"]) {
             "ServiceAccount" => {
                 if !name.is_empty() {

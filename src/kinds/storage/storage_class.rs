@@ -41,14 +41,7 @@ impl Strategy for StorageClass {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        let (provisioner, at) = (text(&object["provisioner"]), Path::new("provisioner"));
-        if provisioner.is_empty() {
-            errors.required(&at, "");
-        } else {
-            for fault in names::qualified_name(&provisioner.to_lowercase()) {
-                errors.invalid_text(&at, provisioner, &fault);
-            }
-        }
+        provisioner(&object["provisioner"], &Path::new("provisioner"), errors);
         let at = Path::new("parameters");
         let all: Vec<(&String, &Value)> = entries(&object["parameters"]).collect();
         if all.len() > 512 {
@@ -100,6 +93,18 @@ impl Strategy for StorageClass {
             (object["allowVolumeExpansion"] == true).into(),
             table::age(object, now),
         ]
+    }
+}
+
+/// The rules of the name of what makes volumes.
+pub fn provisioner(given: &Value, path: &Path, errors: &mut Errors) {
+    let name = text(given);
+    if name.is_empty() {
+        errors.required(path, "");
+        return;
+    }
+    for fault in names::qualified_name(&name.to_lowercase()) {
+        errors.invalid_text(path, name, &fault);
     }
 }
 

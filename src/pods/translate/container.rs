@@ -89,12 +89,17 @@ pub fn spec(pod: &Value, container: &Value, inputs: Inputs<'_>) -> Result<Contai
         stop_timeout: Some(grace(pod)),
         resources: resources::limits(container),
         security: rights.security,
-        oom_score_adj: Some(resources::oom_score(quality::class(pod), container, inputs.place.memory_capacity)),
+        oom_score_adj: Some(oom_score(pod, container, inputs.place)),
         no_healthcheck: true,
         ..ContainerSpec::default()
     };
     place(pod, &mut spec, inputs.network, inputs.address, inputs.joins, true);
     Ok(spec)
+}
+
+/// No lower than the engine may set it.
+fn oom_score(pod: &Value, container: &Value, place: &Place) -> i64 {
+    resources::oom_score(quality::class(pod), container, place.memory_capacity).max(place.lowest_oom_score)
 }
 
 /// The container that holds the network of a pod of several containers.
@@ -108,7 +113,6 @@ pub fn pause(pod: &Value, owner: &Owner, image: &str, network: &Network, address
         image: image.to_owned(),
         labels,
         restart: RestartPolicy::UnlessStopped,
-        oom_score_adj: Some(-998),
         no_healthcheck: true,
         stop_timeout: Some(Duration::from_secs(1)),
         ..ContainerSpec::default()

@@ -34,12 +34,7 @@ fn folder(root: &Path, path: &Path, mode: u32) -> Result<bool, Error> {
 }
 
 /// An empty folder for a pod; in memory with `Some(limit)`.
-pub(super) fn empty(
-    root: &Path,
-    path: &Path,
-    memory: Option<Option<i64>>,
-    group: Option<u32>,
-) -> Result<(), Error> {
+pub(super) fn empty(root: &Path, path: &Path, memory: Option<Option<i64>>, group: Option<u32>) -> Result<(), Error> {
     let new = folder(root, path, 0o777)?;
     if let Some(limit) = memory
         && !is_mount(path)
@@ -169,6 +164,17 @@ pub(crate) fn inside(volume: &str, part: &str) -> Result<String, String> {
         };
     }
     Ok(known.to_string_lossy().into_owned())
+}
+
+/// Makes an empty file that any user of a container may write to.
+pub(crate) fn make_file(root: &Path, path: &Path) -> Result<(), Error> {
+    let parent = path.parent().unwrap_or(root);
+    folder(root, parent, 0o755)?;
+    if !path.exists() {
+        fs::write(path, b"").map_err(told("cannot make", path))?;
+        fs::set_permissions(path, Permissions::from_mode(0o666)).map_err(told("cannot make", path))?;
+    }
+    Ok(())
 }
 
 /// Removes the volumes of a pod; what is in memory is unmounted first.

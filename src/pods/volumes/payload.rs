@@ -56,18 +56,18 @@ pub(super) fn files(
     let mut out = Files::new();
     let mode_of = |of: &Value| of.int("/defaultMode").and_then(|mode| u32::try_from(mode).ok()).unwrap_or(0o644);
     if let Some(source) = volume.get("configMap") {
-        config_map(&mut out, pod, source, source.text("/name"), mode_of(source), sources)?;
+        config_map(&mut out, source, source.text("/name"), mode_of(source), sources)?;
     } else if let Some(source) = volume.get("secret") {
-        secret(&mut out, pod, source, source.text("/secretName"), mode_of(source), sources)?;
+        secret(&mut out, source, source.text("/secretName"), mode_of(source), sources)?;
     } else if let Some(source) = volume.get("downwardAPI") {
         downward(&mut out, pod, source, mode_of(source), place)?;
     } else if let Some(projected) = volume.get("projected") {
         let mode = mode_of(projected);
         for source in projected.list("/sources") {
             if let Some(map) = source.get("configMap") {
-                config_map(&mut out, pod, map, map.text("/name"), mode, sources)?;
+                config_map(&mut out, map, map.text("/name"), mode, sources)?;
             } else if let Some(of) = source.get("secret") {
-                secret(&mut out, pod, of, of.text("/name"), mode, sources)?;
+                secret(&mut out, of, of.text("/name"), mode, sources)?;
             } else if let Some(of) = source.get("downwardAPI") {
                 downward(&mut out, pod, of, mode, place)?;
             } else if let Some(of) = source.get("serviceAccountToken") {
@@ -82,14 +82,7 @@ pub(super) fn files(
     Ok(out)
 }
 
-fn config_map(
-    out: &mut Files,
-    pod: &Value,
-    source: &Value,
-    name: &str,
-    mode: u32,
-    sources: &Sources,
-) -> Result<(), String> {
+fn config_map(out: &mut Files, source: &Value, name: &str, mode: u32, sources: &Sources) -> Result<(), String> {
     let Some(map) = sources.config_maps.get(name) else {
         return absent(source, format!("configmap \"{name}\" not found"));
     };
@@ -100,28 +93,17 @@ fn config_map(
         plain.or_else(|| binary.get(key).map(decoded))
     };
     let keys = text.keys().chain(binary.keys());
-    pick(out, source, mode, keys, &bytes, || {
-        let place = format!("{}/{name}", pod.namespace());
-        format!("configmap references non-existent config key: {{key}} ({place})")
-    })
+    pick(out, source, mode, keys, &bytes, "configmap references non-existent config key")
 }
 
-fn secret(
-    out: &mut Files,
-    pod: &Value,
-    source: &Value,
-    name: &str,
-    mode: u32,
-    sources: &Sources,
-) -> Result<(), String> {
+fn secret(out: &mut Files, source: &Value, name: &str, mode: u32, sources: &Sources) -> Result<(), String> {
     let Some(secret) = sources.secrets.get(name) else {
         return absent(source, format!("secret \"{name}\" not found"));
     };
     let empty = Map::new();
     let data = secret.map("/data").unwrap_or(&empty);
     let bytes = |key: &str| data.get(key).map(decoded);
-    let _ = pod;
-    pick(out, source, mode, data.keys(), &bytes, || "references non-existent secret key: {key}".to_owned())
+    pick(out, source, mode, data.keys(), &bytes, "references non-existent secret key")
 }
 
 fn absent(source: &Value, message: String) -> Result<(), String> {
@@ -135,7 +117,7 @@ fn pick<'a>(
     mode: u32,
     keys: impl Iterator<Item = &'a String>,
     bytes: &dyn Fn(&str) -> Option<Vec<u8>>,
-    missing: impl Fn() -> String,
+    missing: &str,
 ) -> Result<(), String> {
     let items = source.list("/items");
     if items.is_empty() {
@@ -152,7 +134,7 @@ fn pick<'a>(
                 out.insert(item.text("/path").to_owned(), File { data, mode, token: false });
             }
             None if source["optional"] == true => {}
-            None => return Err(missing().replace("{key}", key)),
+            None => return Err(format!("{missing}: {key}")),
         }
     }
     Ok(())

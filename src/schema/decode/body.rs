@@ -7,6 +7,7 @@ use super::{Decoded, typed, untyped};
 use crate::schema::json::{Cursor, Token, check, go_quote};
 use crate::schema::protobuf;
 use crate::schema::status::Status;
+use crate::schema::structural;
 use crate::schema::table::Type;
 use crate::schema::yaml;
 
@@ -72,7 +73,7 @@ pub fn object(body: &[u8], format: Format, expected: &Expected<'_>) -> Result<De
         return message(body, expected);
     }
     let (json, mut told) = to_json(body, format, expected)?;
-    let found = interpret(&json, body, expected)?;
+    let found = interpret(&json, body, expected, expected)?;
     let Some(ty) = Type::builtin(&found.group, &found.version, &found.kind) else {
         return Err(found.refuse(expected, &not_registered(&found)));
     };
@@ -97,17 +98,31 @@ fn message(body: &[u8], expected: &Expected<'_>) -> Result<Decoded, Status> {
     Ok(Decoded { value, strict: Vec::new() })
 }
 
-/// Reads a body as a custom resource, of which only the kind is known here.
+/// Reads a body as a custom resource with that `openAPIV3Schema`: what the schema does not know is gone
+/// and told, `metadata` is read by its type. `kind` stays as it was sent; that it must be the one that is
+/// expected is a rule of validation upstream. Defaults are left to the caller.
 ///
 /// # Errors
-/// 400 in upstream's words: no JSON or YAML, no object, no kind.
-pub fn custom(body: &[u8], format: Format, expected: &Expected<'_>) -> Result<(Decoded, Found), Status> {
+/// 400 in upstream's words: no JSON or YAML, no object, no kind, another group version, wrong metadata.
+pub fn custom(body: &[u8], format: Format, expected: &Expected<'_>, schema: &Value) -> Result<Decoded, Status> {
     let (json, mut told) = to_json(body, format, expected)?;
-    let found = interpret(&json, body, expected)?;
+    // What is left out is not filled in for these.
+    let found = interpret(&json, body, expected, &NOTHING)?;
+    if found.kind.is_empty() {
+        let text = String::from_utf8_lossy(&json);
+        return Err(unrecognized(body, expected, &format!("Object 'Kind' is missing in '{text}'")));
+    }
     let mut decoded = untyped(&json).map_err(|error| found.refuse(expected, &error))?;
     told.append(&mut decoded.strict);
+    if found.group == expected.group && found.kind == expected.kind {
+        let unknown = structural::coerce(&mut decoded.value, schema).map_err(|error| found.refuse(expected, &error))?;
+        told.extend(unknown);
+    }
+    if found.group != expected.group || found.version != expected.version {
+        return Err(other_version(&found, expected));
+    }
     decoded.strict = told;
-    Ok((decoded, found))
+    Ok(decoded)
 }
 
 /// The failure of a request that asks for strict validation, if anything was told.
@@ -136,17 +151,21 @@ pub fn convertible(found: &Found, expected: &Expected<'_>) -> Result<(), Status>
         group => group.split('.').next().unwrap_or(group).to_owned(),
     };
     if found.kind == expected.kind && internal(&found.group) == internal(expected.group) {
-        return Err(Status::bad_request(format!(
-            "the API version in the data ({}) does not match the expected API version ({})",
-            found.api_version(),
-            api_version(expected.group, expected.version)
-        )));
+        return Err(other_version(found, expected));
     }
     let package = Type::builtin(&found.group, &found.version, &found.kind)
         .and_then(Type::as_struct)
         .map_or_else(|| format!("{}.{}", found.version, found.kind), |found| found.go_name());
     let target = format!("{}.{}", internal(expected.group), expected.kind);
     Err(found.refuse(expected, &format!("converting ({package}) to ({target}): unknown conversion")))
+}
+
+fn other_version(found: &Found, expected: &Expected<'_>) -> Status {
+    Status::bad_request(format!(
+        "the API version in the data ({}) does not match the expected API version ({})",
+        found.api_version(),
+        api_version(expected.group, expected.version)
+    ))
 }
 
 /// The message for a kind that is not known.
@@ -209,8 +228,10 @@ fn to_json<'b>(
     Ok((json.into(), read.strict))
 }
 
-/// Finds `apiVersion` and `kind` in a JSON text.
-fn interpret(json: &[u8], body: &[u8], expected: &Expected<'_>) -> Result<Found, Status> {
+const NOTHING: Expected<'static> = Expected { group: "", version: "", kind: "" };
+
+/// Finds `apiVersion` and `kind` in a JSON text; what is left out is taken from `defaults`.
+fn interpret(json: &[u8], body: &[u8], expected: &Expected<'_>, defaults: &Expected<'_>) -> Result<Found, Status> {
     let wrong =
         |why: &str| unrecognized(body, expected, &format!("couldn't get version/kind; json parse error: {why}"));
     check(json).map_err(|error| wrong(&error))?;
@@ -250,7 +271,7 @@ fn interpret(json: &[u8], body: &[u8], expected: &Expected<'_>) -> Result<Found,
         }
     }
     let [(_, api_version), (_, kind)] = &names;
-    found(api_version, kind, expected).map_err(|error| unrecognized(body, expected, &error))
+    found(api_version, kind, defaults).map_err(|error| unrecognized(body, expected, &error))
 }
 
 /// The begin of a body, for a message: as it is if it looks like JSON, else in hexadecimal.

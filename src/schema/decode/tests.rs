@@ -252,3 +252,51 @@ fn protobuf_takes_the_same_way() {
         Err("the object provided is unrecognized (must be of type ConfigMap): empty body (6b387300)".to_owned())
     );
 }
+
+#[test]
+fn a_custom_resource_is_read_by_its_schema() {
+    let expected = Expected { group: "plant.example", version: "v1", kind: "Collector" };
+    let schema = json!({"type": "object", "properties": {"spec": {"type": "object", "properties":
+        {"host": {"type": "string"}}}}});
+    let read = |text: &str| {
+        super::body::custom(text.as_bytes(), Format::Json, &expected, &schema).map_err(|status| status.message)
+    };
+    let decoded = read(
+        r#"{"apiVersion": "plant.example/v1", "kind": "Collector", "more": 1, "spec": {"host": "a", "host": "b", "odd": 1}}"#,
+    )
+    .expect("a collector");
+    assert_eq!(
+        decoded.strict,
+        ["duplicate field \"spec.host\"", "unknown field \"more\"", "unknown field \"spec.odd\""]
+    );
+    assert_eq!(decoded.value["spec"], json!({"host": "b"}));
+    for (text, message) in [
+        (
+            r#"{"apiVersion": "plant.example/v2", "kind": "Collector"}"#,
+            "the API version in the data (plant.example/v2) does not match the expected API version (plant.example/v1)",
+        ),
+        (
+            r#"{"kind": "Collector"}"#,
+            "the API version in the data () does not match the expected API version (plant.example/v1)",
+        ),
+        (
+            r#"{"apiVersion": "plant.example/v1", "kind": "Collector", "metadata": {"labels": {"n": 5}}}"#,
+            "Collector in version \"v1\" cannot be handled as a Collector: \
+             json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string",
+        ),
+        (
+            "{",
+            "the object provided is unrecognized (must be of type Collector): couldn't get version/kind; \
+             json parse error: unexpected end of JSON input ({)",
+        ),
+        (
+            "{}",
+            "the object provided is unrecognized (must be of type Collector): Object 'Kind' is missing in '{}' ({})",
+        ),
+    ] {
+        assert_eq!(read(text), Err(message.to_owned()));
+    }
+    // Another kind of the same group is refused later, as invalid.
+    let other = read(r#"{"apiVersion": "plant.example/v1", "kind": "Other"}"#).expect("an object");
+    assert_eq!(other.value["kind"], "Other");
+}

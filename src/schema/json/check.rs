@@ -34,11 +34,11 @@ impl Scanner<'_> {
         let mut stack: Vec<Inside> = Vec::new();
         loop {
             self.space();
-            match self.expect()? {
+            match self.need()? {
                 b'{' => {
                     push(&mut stack, Inside::Object)?;
                     self.space();
-                    match self.expect()? {
+                    match self.need()? {
                         b'}' => {
                             stack.pop();
                         }
@@ -64,7 +64,7 @@ impl Scanner<'_> {
                 b'f' => self.literal("false", b"alse")?,
                 b'n' => self.literal("null", b"ull")?,
                 b'-' => {
-                    let digit = self.expect()?;
+                    let digit = self.need()?;
                     if !digit.is_ascii_digit() {
                         return Err(invalid(digit, "in numeric literal"));
                     }
@@ -77,14 +77,14 @@ impl Scanner<'_> {
             loop {
                 let Some(inside) = stack.last().copied() else { return Ok(()) };
                 self.space();
-                match (inside, self.expect()?) {
+                match (inside, self.need()?) {
                     (Inside::Array, b',') => break,
                     (Inside::Array, b']') | (Inside::Object, b'}') => {
                         stack.pop();
                     }
                     (Inside::Object, b',') => {
                         self.space();
-                        match self.expect()? {
+                        match self.need()? {
                             b'"' => self.key()?,
                             other => return Err(invalid(other, "looking for beginning of object key string")),
                         }
@@ -101,7 +101,7 @@ impl Scanner<'_> {
     fn key(&mut self) -> Result<(), String> {
         self.string()?;
         self.space();
-        match self.expect()? {
+        match self.need()? {
             b':' => Ok(()),
             other => Err(invalid(other, "after object key")),
         }
@@ -110,13 +110,13 @@ impl Scanner<'_> {
     /// A string whose first quote is taken.
     fn string(&mut self) -> Result<(), String> {
         loop {
-            match self.expect()? {
+            match self.need()? {
                 b'"' => return Ok(()),
-                b'\\' => match self.expect()? {
+                b'\\' => match self.need()? {
                     b'b' | b'f' | b'n' | b'r' | b't' | b'\\' | b'/' | b'"' => {}
                     b'u' => {
                         for _ in 0..4 {
-                            let digit = self.expect()?;
+                            let digit = self.need()?;
                             if !digit.is_ascii_hexdigit() {
                                 return Err(invalid(digit, "in \\u hexadecimal character escape"));
                             }
@@ -132,7 +132,7 @@ impl Scanner<'_> {
 
     fn literal(&mut self, name: &str, rest: &[u8]) -> Result<(), String> {
         for wanted in rest {
-            let byte = self.expect()?;
+            let byte = self.need()?;
             if byte != *wanted {
                 let context = format!("in literal {name} (expecting {})", quote(*wanted));
                 return Err(invalid(byte, &context));
@@ -148,7 +148,7 @@ impl Scanner<'_> {
         }
         if self.peek() == Some(b'.') {
             self.at += 1;
-            let digit = self.expect()?;
+            let digit = self.need()?;
             if !digit.is_ascii_digit() {
                 return Err(invalid(digit, "after decimal point in numeric literal"));
             }
@@ -156,9 +156,9 @@ impl Scanner<'_> {
         }
         if matches!(self.peek(), Some(b'e' | b'E')) {
             self.at += 1;
-            let mut digit = self.expect()?;
+            let mut digit = self.need()?;
             if matches!(digit, b'+' | b'-') {
-                digit = self.expect()?;
+                digit = self.need()?;
             }
             if !digit.is_ascii_digit() {
                 return Err(invalid(digit, "in exponent of numeric literal"));
@@ -190,7 +190,7 @@ impl Scanner<'_> {
         Some(byte)
     }
 
-    fn expect(&mut self) -> Result<u8, String> {
+    fn need(&mut self) -> Result<u8, String> {
         self.next().ok_or_else(|| "unexpected end of JSON input".to_owned())
     }
 }

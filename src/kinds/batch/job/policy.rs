@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{bare, qualified};
+use super::qualified;
+use super::status::bare;
 use crate::schema::field::{Errors, Path, quote};
 use crate::schema::names;
 use crate::schema::rules::{Rule, check, items, number, text};

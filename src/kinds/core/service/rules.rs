@@ -86,7 +86,7 @@ fn topology_mode(service: &Value, errors: &mut Errors) {
 fn external_name(spec: &Value, path: &Path, errors: &mut Errors) {
     for field in ["clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
         let given = &spec[field];
-        if !given.is_null() && !(given.is_array() && items(given).is_empty()) {
+        if !(given.is_null() || given.is_array() && items(given).is_empty()) {
             errors.forbidden(&path.child(field), "may not be set for ExternalName services");
         }
     }

@@ -1,0 +1,129 @@
+//! The network of the cluster: packet rules and names, kept as the controllers' snapshots say.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use crate::config::Config;
+use crate::engine::{ContainerAction, Engine, Event};
+use crate::network::addresses::Network;
+use crate::network::apply::Applier;
+use crate::network::dns::zone::{Zone, ZoneSettings};
+use crate::network::dns::{CurrentZone, NameServer, Resolvers};
+use crate::network::model::Snapshot;
+use crate::network::rules::Settings;
+use crate::pods;
+
+mod snapshot;
+
+pub use snapshot::NetworkController;
+
+/// Port of the name server.
+const DNS_PORT: u16 = 53;
+/// Changes mostly come several at a time.
+const SETTLE: Duration = Duration::from_millis(20);
+/// After a failure (nft is being upgraded, the bridge is not there yet) it is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Starts both in `tasks`.
+pub fn start(config: &Config, engine: &Engine, snapshots: watch::Receiver<Snapshot>, tasks: &mut JoinSet<()>) {
+    let network = &config.network;
+    let ranges = [network.pods, network.services].map(|range| Network::new(range.network().into(), range.prefix_len()));
+    let [Some(pods), Some(services)] = ranges else { return };
+    let settings = Settings {
+        table: config.instance.clone(),
+        pod_networks: vec![pods],
+        service_ranges: vec![services],
+        bridge: Some(pods::bridge_name(&config.instance)),
+        bridge_filtered: false,
+    };
+    tasks.spawn(rules(Applier::new(settings), engine.clone(), snapshots.clone()));
+    let zone = ZoneSettings {
+        domain: network.cluster_domain.clone(),
+        networks: vec![pods, services],
+        server: network.gateway().into(),
+    };
+    tasks.spawn(names(zone, snapshots));
+}
+
+/// Keeps the packet rules. The engine is listened to because it makes the bridge and the ports on it.
+async fn rules(mut applier: Applier, engine: Engine, mut snapshots: watch::Receiver<Snapshot>) {
+    let mut events = engine.events();
+    let mut look = true;
+    let mut again = false;
+    loop {
+        let failed = bring(&mut applier, &mut snapshots, look).await;
+        look = failed;
+        let told = std::mem::replace(&mut again, failed);
+        tokio::select! {
+            changed = snapshots.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                tokio::time::sleep(SETTLE).await;
+            }
+            event = events.next() => match event {
+                Some(Event::Connected) => look = true,
+                Some(Event::Container { action: ContainerAction::Start, .. }) => applier.ports_changed().await,
+                Some(_) => {}
+                None => return,
+            },
+            () = tokio::time::sleep(RETRY), if failed => {}
+        }
+        if told && !failed {
+            info!("the packet rules are in force again");
+        }
+    }
+}
+
+/// Looks at the host where that is due, and writes what differs. Answers whether something failed.
+async fn bring(applier: &mut Applier, snapshots: &mut watch::Receiver<Snapshot>, look: bool) -> bool {
+    let mut failed = false;
+    if look && let Err(error) = applier.recheck().await {
+        warn!(%error, "the host's network is not as services need it");
+        failed = true;
+    }
+    let snapshot = snapshots.borrow_and_update().clone();
+    if let Err(error) = applier.apply(&snapshot).await {
+        warn!(%error, "the packet rules cannot be written");
+        failed = true;
+    }
+    failed
+}
+
+/// Keeps the names.
+async fn names(settings: ZoneSettings, mut snapshots: watch::Receiver<Snapshot>) {
+    let mut serial = 1;
+    let zone = |snapshot: &Snapshot, serial| Zone::new(settings.clone(), snapshot, serial);
+    let current = CurrentZone::new(zone(&snapshots.borrow_and_update(), serial));
+    let address = SocketAddr::new(settings.server, DNS_PORT);
+    let server = loop {
+        match NameServer::bind(address) {
+            Ok(server) => break server,
+            Err(error) => {
+                warn!(%error, %address, "cannot serve names");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    };
+    let resolvers = Arc::new(Resolvers::new("/etc/resolv.conf", settings.server));
+    let serving = server.serve(current.clone(), resolvers);
+    tokio::pin!(serving);
+    loop {
+        tokio::select! {
+            () = &mut serving => return,
+            changed = snapshots.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                serial += 1;
+                current.set(zone(&snapshots.borrow_and_update(), serial));
+            }
+        }
+    }
+}

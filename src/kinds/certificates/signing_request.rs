@@ -1,0 +1,232 @@
+//! CertificateSigningRequest: that someone wants a certificate.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::kinds::parts::table::{self, AGE, About, NAME, Row, text_column};
+use crate::kinds::{Column, Kind, STATUS, SelectorWords, Strategy, Subresource};
+use crate::schema::age;
+use crate::schema::field::{Errors, Path, Reason};
+use crate::schema::names;
+use crate::schema::rules::{formatted, items, text};
+
+const USAGES: &[&str] = &[
+    "any",
+    "cert sign",
+    "client auth",
+    "code signing",
+    "content commitment",
+    "crl sign",
+    "data encipherment",
+    "decipher only",
+    "digital signature",
+    "email protection",
+    "encipher only",
+    "ipsec end system",
+    "ipsec tunnel",
+    "ipsec user",
+    "key agreement",
+    "key encipherment",
+    "microsoft sgc",
+    "netscape sgc",
+    "ocsp signing",
+    "s/mime",
+    "server auth",
+    "signing",
+    "timestamping",
+];
+const EXPIRATION_MIN: i64 = 600;
+const SIGNER_MAX: usize = 571;
+const APPROVAL: Subresource = Subresource { name: "approval", ..STATUS };
+const OF_SPEC: &str = "api.certificates.v1.CertificateSigningRequestSpec";
+const COLUMNS: &[Row] = &[
+    NAME,
+    AGE,
+    text_column("SignerName", About::Field("api.certificates.v1beta1.CertificateSigningRequestSpec", "signerName")),
+    text_column("Requestor", About::Text("Base64-encoded PKCS#10 CSR data")),
+    text_column("RequestedDuration", About::Field(OF_SPEC, "expirationSeconds")),
+    text_column("Condition", About::Text("Conditions applied to the request, such as approval or denial.")),
+];
+
+/// The kind.
+#[must_use]
+pub fn kind() -> Kind {
+    Kind::new(
+        "certificates.k8s.io",
+        "v1",
+        "CertificateSigningRequest",
+        "certificatesigningrequests",
+        CertificateSigningRequest,
+    )
+    .cluster()
+    .short(&["csr"])
+    .subresources(&[APPROVAL, STATUS])
+    .selectable(&["spec.signerName"])
+    .selector_words(SelectorWords::Label)
+}
+
+struct CertificateSigningRequest;
+
+impl Strategy for CertificateSigningRequest {
+    fn prepare_create(&self, object: &mut Value) {
+        object["status"] = json!({});
+    }
+
+    fn validate(&self, object: &Value, errors: &mut Errors) {
+        let (spec, path) = (&object["spec"], Path::new("spec"));
+        if !is_request(text(&spec["request"])) {
+            let detail = "PEM block type must be CERTIFICATE REQUEST";
+            errors.invalid(&path.child("request"), &spec["request"], detail);
+        }
+        let (usages, at) = (items(&spec["usages"]), path.child("usages"));
+        if usages.is_empty() {
+            errors.required(&at, "");
+        }
+        for (index, usage) in usages.iter().enumerate() {
+            if !USAGES.contains(&text(usage)) {
+                errors.not_supported(&at.index(index), usage, USAGES);
+            }
+            if usages.iter().take(index).any(|other| other == usage) {
+                errors.duplicate(&at.index(index), usage);
+            }
+        }
+        signer(text(&spec["signerName"]), &path.child("signerName"), errors);
+        if let Some(seconds) = spec["expirationSeconds"].as_i64().filter(|seconds| *seconds < EXPIRATION_MIN) {
+            let detail = "may not specify a duration less than 600 seconds (10 minutes)";
+            errors.invalid(&path.child("expirationSeconds"), &seconds.into(), detail);
+        }
+    }
+
+    fn prepare_update(&self, object: &mut Value, old: &Value) {
+        object["spec"] = old["spec"].clone();
+    }
+
+    fn validate_update(&self, _object: &Value, _old: &Value, _errors: &mut Errors) {}
+
+    fn prepare_status(&self, object: &mut Value, old: &Value) {
+        object["spec"] = old["spec"].clone();
+        object["status"]["conditions"] = kept(object, old, |kind| matches!(kind, "Approved" | "Denied"));
+    }
+
+    fn validate_status(&self, object: &Value, old: &Value, errors: &mut Errors) {
+        conditions(object, errors);
+        let (new, was) = (&object["status"]["certificate"], &old["status"]["certificate"]);
+        if !was.is_null() && new != was {
+            errors.invalid_text(&Path::new("status").child("certificate"), "<certificate data>", "field is immutable");
+        }
+    }
+
+    fn prepare_subresource(&self, _subresource: &str, object: &mut Value, old: &Value) {
+        object["spec"] = old["spec"].clone();
+        let conditions = object["status"]["conditions"].clone();
+        object["status"] = old["status"].clone();
+        object["status"]["conditions"] = conditions;
+        object["status"]["conditions"] = kept(object, old, |kind| !matches!(kind, "Approved" | "Denied"));
+    }
+
+    fn validate_subresource(&self, _subresource: &str, object: &Value, _old: &Value, errors: &mut Errors) {
+        conditions(object, errors);
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        table::columns(COLUMNS)
+    }
+
+    fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value> {
+        let spec = &object["spec"];
+        let duration = spec["expirationSeconds"].as_i64().map_or("<none>".to_owned(), age::human);
+        vec![
+            object["metadata"]["name"].clone(),
+            table::age(object, now),
+            table::or(&spec["signerName"], "<none>"),
+            table::string(&spec["username"]),
+            duration.into(),
+            state(object).into(),
+        ]
+    }
+}
+
+/// Whether the text, in base64, is a PEM block of a request. Whether it is well signed is seen when it is
+/// to be granted.
+fn is_request(request: &str) -> bool {
+    let decoded = STANDARD.decode(request).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    decoded.is_some_and(|pem| {
+        pem.contains("-----BEGIN CERTIFICATE REQUEST-----") && pem.contains("-----END CERTIFICATE REQUEST-----")
+    })
+}
+
+fn signer(name: &str, path: &Path, errors: &mut Errors) {
+    if name.is_empty() {
+        errors.required(path, "");
+        return;
+    }
+    let Some((domain, rest)) = name.split_once('/').filter(|(_, rest)| !rest.contains('/')) else {
+        let detail = "must be a fully qualified domain and path of the form 'example.com/signer-name'";
+        errors.invalid_text(path, name, detail);
+        return;
+    };
+    for fault in names::dns1123_subdomain(domain) {
+        errors.invalid_text(path, domain, &fault);
+    }
+    if domain.split('.').count() < 2 {
+        errors.invalid_text(path, domain, "should be a domain with at least two segments separated by dots");
+    }
+    formatted(rest, names::dns1123_subdomain, path, errors);
+    if name.len() > SIGNER_MAX {
+        errors.too_long(path, SIGNER_MAX);
+    }
+}
+
+/// The new conditions, with the old ones in place of those whose type is `protected`.
+fn kept(object: &Value, old: &Value, protected: fn(&str) -> bool) -> Value {
+    let is_protected = |one: &&Value| protected(text(&one["type"]));
+    let before = items(&old["status"]["conditions"]).iter().filter(is_protected);
+    let new = items(&object["status"]["conditions"]).iter().filter(|one| !is_protected(one));
+    let all: Vec<Value> = before.chain(new).cloned().collect();
+    if all.is_empty() { Value::Null } else { all.into() }
+}
+
+fn conditions(object: &Value, errors: &mut Errors) {
+    let (list, path) = (items(&object["status"]["conditions"]), Path::new("status").child("conditions"));
+    let has = |wanted: &str| list.iter().any(|one| one["type"] == wanted);
+    for (index, one) in list.iter().enumerate() {
+        let (kind, status, at) = (text(&one["type"]), text(&one["status"]), path.index(index));
+        if kind.is_empty() {
+            errors.required(&at.child("type"), "");
+        }
+        if matches!(kind, "Approved" | "Denied" | "Failed") {
+            match status {
+                "" => errors.required(&at.child("status"), ""),
+                "True" => {}
+                other => errors.not_supported(&at.child("status"), &other.into(), &["True"]),
+            }
+        }
+        if (kind == "Approved" && has("Denied")) || (kind == "Denied" && has("Approved")) {
+            let message = format!("Invalid value: \"{kind}\": Approved and Denied conditions are mutually exclusive");
+            errors.push(Reason::Invalid, &at.child("type"), message);
+        }
+        if list.iter().take(index).any(|other| other["type"] == one["type"]) {
+            errors.duplicate(&at.child("type"), &one["type"]);
+        }
+    }
+}
+
+fn state(object: &Value) -> String {
+    let status = &object["status"];
+    let has = |wanted: &str| items(&status["conditions"]).iter().any(|one| one["type"] == wanted);
+    let mut state = match (has("Denied"), has("Approved")) {
+        (true, _) => "Denied",
+        (false, true) => "Approved",
+        (false, false) => "Pending",
+    }
+    .to_owned();
+    if has("Failed") {
+        state.push_str(",Failed");
+    }
+    if !text(&status["certificate"]).is_empty() {
+        state.push_str(",Issued");
+    }
+    state
+}

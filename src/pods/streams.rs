@@ -1,0 +1,249 @@
+//! Logs, programs and connections of containers, for those who serve them: which container is meant, and
+//! what the kubelet would say where there is none. How bytes travel to the client is not its business.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use super::sync::found::{Found, current, earlier};
+use super::translate::names::{self, Role};
+use super::{Error, Inner, Node, PodKey};
+use crate::engine::{ContainerState, Duplex, ExecSpec, Frames, LogOptions};
+use crate::schema::object::Object;
+use crate::schema::status::Status;
+
+/// A program that was begun in a container.
+pub struct Process {
+    /// Its streams.
+    pub streams: Duplex,
+    /// The engine's id of it; `None` for the container's own program.
+    pub exec: Option<String>,
+    /// The engine's id of the container.
+    pub container: String,
+    /// Whether it has a terminal: its output is one stream then.
+    pub tty: bool,
+}
+
+/// Names the container of a pod that is meant: the one asked for, the default by annotation, or the only one.
+///
+/// # Errors
+/// 400, in the words of the API server, where none or too many are there.
+pub fn choose(pod: &Value, asked: &str) -> Result<String, Status> {
+    let names = |list: &str| -> Vec<String> {
+        pod.list(&format!("/spec/{list}")).iter().map(|one| one.text("/name").to_owned()).collect()
+    };
+    let (main, init, ephemeral) = (names("containers"), names("initContainers"), names("ephemeralContainers"));
+    if !asked.is_empty() {
+        let known = main.iter().chain(&init).chain(&ephemeral).any(|name| name == asked);
+        let message = format!("container {asked} is not valid for pod {}", pod.name());
+        return if known { Ok(asked.to_owned()) } else { Err(Status::bad_request(message)) };
+    }
+    let default =
+        pod.annotation("kubectl.kubernetes.io/default-container").filter(|name| main.iter().any(|m| m == name));
+    if let Some(name) = default {
+        return Ok(name.to_owned());
+    }
+    match main.as_slice() {
+        [one] => Ok(one.clone()),
+        _ => {
+            let mut message = format!(
+                "a container name must be specified for pod {}, choose one of: [{}]",
+                pod.name(),
+                main.join(" ")
+            );
+            if !init.is_empty() {
+                message.push_str(&format!(" or one of the init containers: [{}]", init.join(" ")));
+            }
+            if !ephemeral.is_empty() {
+                message.push_str(&format!(" or one of the ephemeral containers: [{}]", ephemeral.join(" ")));
+            }
+            Err(Status::bad_request(message))
+        }
+    }
+}
+
+impl Node {
+    /// The log of a container. `previous` is that of the run before this one.
+    ///
+    /// # Errors
+    /// 404 where the pod is not there, 400 where the container is not or has no log yet.
+    pub async fn logs(
+        &self,
+        namespace: &str,
+        pod: &str,
+        container: &str,
+        previous: bool,
+        options: &LogOptions,
+    ) -> Result<Frames, Status> {
+        let inner = &self.0;
+        let (object, own) = inner.pod_and_containers(namespace, pod).await?;
+        let name = choose(&object, container)?;
+        let missing =
+            || Status::bad_request(format!("previous terminated container \"{name}\" in pod \"{pod}\" not found"));
+        let mut options = options.clone();
+        let found = match (current(&own, &name), previous) {
+            (Some(found), true) => match earlier(&own, &name) {
+                Some(before) if found.detail.restart_count == 0 => before,
+                _ if found.detail.restart_count == 0 => return Err(missing()),
+                _ => {
+                    // The engine keeps one log for all runs: what came before this run began.
+                    options.until = options.until.or(found.detail.state.started_at);
+                    options.follow = false;
+                    found
+                }
+            },
+            (None, true) => earlier(&own, &name).ok_or_else(missing)?,
+            (Some(found), false) if found.detail.state.started_at.is_some() => {
+                if options.since.is_none() && found.detail.restart_count > 0 {
+                    options.since = found.detail.state.started_at;
+                }
+                found
+            }
+            (_, false) => return Err(not_begun(&object, &name)),
+        };
+        inner.engine.logs(&found.detail.id, &options).await.map_err(|error| Status::internal(&error))
+    }
+
+    /// Runs a program in a container.
+    ///
+    /// # Errors
+    /// As [`Node::logs`], and 500 in the kubelet's words where the container does not run.
+    pub async fn exec(&self, namespace: &str, pod: &str, container: &str, spec: &ExecSpec) -> Result<Process, Status> {
+        let (id, _) = self.0.running(namespace, pod, container).await?;
+        let engine = &self.0.engine;
+        let begun = async {
+            let exec = engine.create_exec(&id, spec).await?;
+            let streams = engine.start_exec(&exec, spec).await?;
+            Ok::<_, crate::engine::Error>((exec, streams))
+        };
+        let (exec, streams) = begun.await.map_err(|error| Status::internal(&error))?;
+        Ok(Process { streams, exec: Some(exec), container: id, tty: spec.tty })
+    }
+
+    /// Waits for the exit code of a program whose output has ended.
+    ///
+    /// # Errors
+    /// 500 where the engine cannot tell it.
+    pub async fn exit_code(&self, process: &str) -> Result<i64, Status> {
+        self.0.engine.exec_exit_code(process).await.map_err(|error| Status::internal(&error))
+    }
+
+    /// Sets the size of the terminal of a program.
+    ///
+    /// # Errors
+    /// 500 where the engine does not do it.
+    pub async fn resize(&self, exec: Option<&str>, container: &str, columns: u16, rows: u16) -> Result<(), Status> {
+        let engine = &self.0.engine;
+        let done = match exec {
+            Some(exec) => engine.resize_exec(exec, columns, rows).await,
+            None => engine.resize_container(container, columns, rows).await,
+        };
+        done.map_err(|error| Status::internal(&error))
+    }
+
+    /// Connects to the streams of the container's own program.
+    ///
+    /// # Errors
+    /// As [`Node::exec`].
+    pub async fn attach(&self, namespace: &str, pod: &str, container: &str, stdin: bool) -> Result<Process, Status> {
+        let (id, tty) = self.0.running(namespace, pod, container).await?;
+        let streams = self.0.engine.attach(&id, stdin, true, true).await.map_err(|error| Status::internal(&error))?;
+        Ok(Process { streams, exec: None, container: id, tty })
+    }
+
+    /// Connects to a port of a pod.
+    ///
+    /// # Errors
+    /// As [`Node::exec`], and 500 where nothing listens there.
+    pub async fn port_forward(&self, namespace: &str, pod: &str, port: u16) -> Result<TcpStream, Status> {
+        let (object, own) = self.0.pod_and_containers(namespace, pod).await?;
+        if !own.iter().any(Found::lives) {
+            return Err(Status::internal(format!(
+                "unable to forward port because pod is not running. Current status={}",
+                object.text("/status/phase")
+            )));
+        }
+        let host = if object["spec"]["hostNetwork"] == true { "127.0.0.1" } else { object.text("/status/podIP") };
+        let address: SocketAddr =
+            format!("{host}:{port}").parse().map_err(|_| Status::internal("the pod has no address"))?;
+        TcpStream::connect(address).await.map_err(|error| {
+            Status::internal(format!("failed to connect to {host}:{port} inside namespace {namespace}: {error}"))
+        })
+    }
+}
+
+impl Inner {
+    async fn pod_and_containers(&self, namespace: &str, pod: &str) -> Result<(Value, Vec<Found>), Status> {
+        let key: PodKey = (namespace.to_owned(), pod.to_owned());
+        let object = self.registry.get(&self.target(&key)?).await?.to_value();
+        if super::foreign::container_id(&object).is_some() {
+            let own = self.foreign_found(&object).await.map_err(|error| Status::internal(&error))?;
+            return Ok((object, own));
+        }
+        let (own, _) = self.find(&key, object.uid()).await.map_err(|error| match error {
+            Error::Api(status) => status,
+            other => Status::internal(&other),
+        })?;
+        Ok((
+            object,
+            own.into_iter().filter(|found| !found.is(Role::Pause) || found.container() != names::PAUSE).collect(),
+        ))
+    }
+
+    async fn running(&self, namespace: &str, pod: &str, container: &str) -> Result<(String, bool), Status> {
+        let (object, own) = self.pod_and_containers(namespace, pod).await?;
+        let name = choose(&object, container)?;
+        if matches!(object.text("/status/phase"), "Succeeded" | "Failed") {
+            return Err(Status::internal(format!(
+                "cannot exec into a container in a completed pod; current phase is {}",
+                object.text("/status/phase")
+            )));
+        }
+        match current(&own, &name) {
+            Some(found) if found.detail.state.state == ContainerState::Running => {
+                Ok((found.detail.id.clone(), found.detail.config.tty))
+            }
+            _ => Err(Status::internal(format!("container not found (\"{name}\")"))),
+        }
+    }
+}
+
+/// Why a container has no log yet.
+fn not_begun(pod: &Value, name: &str) -> Status {
+    let lists = ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"];
+    let status = lists.iter().flat_map(|list| pod.list(&format!("/status/{list}"))).find(|one| one["name"] == name);
+    let reason = status.map(|status| status.text("/state/waiting/reason")).unwrap_or_default();
+    let message = match reason {
+        "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => {
+            let cause =
+                if reason == "ErrImagePull" { "image can't be pulled" } else { "trying and failing to pull image" };
+            format!("container \"{name}\" in pod \"{}\" is waiting to start: {cause}", pod.name())
+        }
+        "" => format!("container \"{name}\" in pod \"{}\" is not available", pod.name()),
+        reason => format!("container \"{name}\" in pod \"{}\" is waiting to start: {reason}", pod.name()),
+    };
+    Status::bad_request(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn one_of_several_must_be_named() {
+        let mut pod = json!({"metadata": {"name": "p"}, "spec": {
+            "containers": [{"name": "a"}, {"name": "b"}], "initContainers": [{"name": "i"}]}});
+        let message = choose(&pod, "").expect_err("which one?").message;
+        assert_eq!(
+            message,
+            "a container name must be specified for pod p, choose one of: [a b] or one of the init containers: [i]"
+        );
+        assert_eq!(choose(&pod, "i"), Ok("i".into()));
+        assert_eq!(choose(&pod, "x").expect_err("none").message, "container x is not valid for pod p");
+        pod["metadata"]["annotations"] = json!({"kubectl.kubernetes.io/default-container": "b"});
+        assert_eq!(choose(&pod, ""), Ok("b".into()));
+    }
+}
