@@ -258,7 +258,7 @@ where
     match (cx.info.verb.as_str(), cx.info.subresource.as_str()) {
         ("get", "") => verbs::read::get(cx, &cx.target()).await,
         ("list", "") => verbs::read::list(cx).await,
-        ("watch", "") => verbs::read::watch(cx).await,
+        ("watch", "") => streams::watched(cx, verbs::read::watch(cx).await?),
         ("get", "scale") => verbs::scale::get(cx).await,
         ("get", _) => verbs::read::get(cx, &cx.target()).await,
         _ => {

@@ -7,7 +7,7 @@ mod bed;
 #[path = "streams/fake.rs"]
 mod fake;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
 
 use bed::{Bed, Kubectl};
@@ -15,15 +15,18 @@ use bed::{Bed, Kubectl};
 /// Kilobytes that are more than any buffer on the way.
 const MUCH: usize = 3_000_000;
 
-/// One test for each kubectl: 1.37 speaks WebSocket, 1.30 speaks SPDY.
+/// One test for each of the ways in which kubectl talks.
 macro_rules! with_each_kubectl {
     ($($name:ident),+ $(,)?) => {
-        mod kubectl_37 { $(#[test] fn $name() { crate::bed::run("1.37", crate::$name); })+ }
-        mod kubectl_30 { $(#[test] fn $name() { crate::bed::run("1.30", crate::$name); })+ }
+        mod kubectl_37_websocket { $(#[test] fn $name() { crate::bed::run("1.37", true, crate::$name); })+ }
+        mod kubectl_37_spdy { $(#[test] fn $name() { crate::bed::run("1.37", false, crate::$name); })+ }
+        mod kubectl_30_spdy { $(#[test] fn $name() { crate::bed::run("1.30", false, crate::$name); })+ }
     };
 }
 
 with_each_kubectl! {
+    it_speaks_what_it_is_meant_to,
+    watches_and_logs_come_in_messages,
     a_log_arrives_whole,
     a_log_is_followed_to_its_end,
     a_program_gets_its_input_and_its_end,
@@ -35,6 +38,47 @@ with_each_kubectl! {
     a_terminal_has_the_size_of_the_clients,
     connections_are_forwarded_side_by_side,
     a_port_where_nobody_listens_is_told,
+}
+
+fn it_speaks_what_it_is_meant_to(bed: &Bed, kubectl: &Kubectl) {
+    let said = kubectl.run(bed, &["exec", "-v=8", "shell", "--", "true"]).success();
+    assert_eq!(said.err.to_lowercase().contains("spdy/3.1"), !kubectl.websockets, "{}", said.err);
+}
+
+fn watches_and_logs_come_in_messages(bed: &Bed, kubectl: &Kubectl) {
+    let proxy = kubectl.proxy(bed);
+    let event = first_message(proxy.port, "/api/v1/namespaces/default/pods?watch=true");
+    assert!(event.starts_with(r#"{"type":"ADDED""#) && event.contains("shell"), "{event}");
+    assert!(event.ends_with("}\n"), "{event}");
+    assert_eq!(first_message(proxy.port, "/api/v1/namespaces/default/pods/shell/log"), "b25lCg==");
+    proxy.end();
+}
+
+/// The first message of a WebSocket, as a browser would open it.
+fn first_message(port: u16, path: &str) -> String {
+    let mut socket = BufReader::new(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap());
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Sec-WebSocket-Protocol: base64.binary.k8s.io\r\n\r\n"
+    );
+    socket.get_mut().write_all(request.as_bytes()).unwrap();
+    let head: Vec<String> = socket.by_ref().lines().map(Result::unwrap).take_while(|line| !line.is_empty()).collect();
+    assert!(head[0].starts_with("HTTP/1.1 101"), "{head:?}");
+    let mut start = [0; 2];
+    socket.read_exact(&mut start).unwrap();
+    assert_eq!(start[0], 0x81, "a whole text message");
+    let length = match start[1] {
+        126 => {
+            let mut long = [0; 2];
+            socket.read_exact(&mut long).unwrap();
+            usize::from(u16::from_be_bytes(long))
+        }
+        short => usize::from(short),
+    };
+    let mut message = vec![0; length];
+    socket.read_exact(&mut message).unwrap();
+    String::from_utf8(message).unwrap()
 }
 
 fn a_log_arrives_whole(bed: &Bed, kubectl: &Kubectl) {

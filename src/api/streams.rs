@@ -7,16 +7,20 @@
 //! session → upgrade, channels (WebSocket) → socket
 //!                    remote (SPDY) → spdy
 //! port_forward → upgrade, socket, spdy
+//! messages (watches and logs over WebSocket) → upgrade, socket
 //! ```
 
 mod channels;
 mod log;
+mod messages;
 mod port_forward;
 mod remote;
 mod session;
 mod socket;
 mod spdy;
 mod upgrade;
+
+pub use messages::watched;
 
 use std::sync::Arc;
 
@@ -28,7 +32,9 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Context;
+use super::authz;
 use super::body::{Body, BoxError};
+use super::request::RequestInfo;
 use crate::registry::Target;
 use crate::schema::object::Object;
 use crate::schema::status::Status;
@@ -146,8 +152,14 @@ pub fn is_stream(cx: &Context<'_>) -> bool {
 /// # Errors
 /// What upstream says of pods, containers and options that are not there or do not fit.
 pub async fn answer(cx: &Context<'_>) -> Result<Response<Body>, Status> {
-    match cx.info.subresource.as_str() {
-        "log" => log::answer(cx).await,
+    let subresource = cx.info.subresource.as_str();
+    if subresource != "log" && cx.info.verb != "create" {
+        // Whoever opens these changes something, by whichever method (KEP-4006).
+        let info = RequestInfo { verb: "create".to_owned(), ..cx.info.clone() };
+        authz::authorize(cx.api, &cx.user, &info).await?;
+    }
+    match subresource {
+        "log" => messages::logged(cx, log::answer(cx).await?),
         "portforward" => port_forward::answer(cx).await,
         subresource => session::answer(cx, subresource == "attach").await,
     }

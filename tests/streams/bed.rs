@@ -32,9 +32,13 @@ pub struct Bed {
 }
 
 /// A kubectl.
-pub struct Kubectl(PathBuf);
+pub struct Kubectl {
+    program: PathBuf,
+    /// Whether it speaks WebSocket, else SPDY.
+    pub websockets: bool,
+}
 
-/// A `kubectl port-forward` that runs.
+/// A `kubectl port-forward` or `kubectl proxy` that runs.
 pub struct Forward {
     child: Child,
     /// Where it listens.
@@ -52,14 +56,14 @@ pub struct Said {
     pub err: String,
 }
 
-/// Runs `test` with a kubectl of that release.
-pub fn run(release: &str, test: fn(&Bed, &Kubectl)) {
+/// Runs `test` with a kubectl of that release, which speaks SPDY where it may not use WebSockets.
+pub fn run(release: &str, websockets: bool, test: fn(&Bed, &Kubectl)) {
     let path = Path::new("/var/cache/k2d-test").join(format!("kubectl-{release}/kubectl"));
     if !path.exists() {
         eprintln!("skipped: no kubectl {release}; tests/testbed/clients.sh brings it");
         return;
     }
-    test(&Bed::new(), &Kubectl(path));
+    test(&Bed::new(), &Kubectl { program: path, websockets });
 }
 
 impl Bed {
@@ -186,17 +190,26 @@ impl Kubectl {
     pub fn on_terminal(&self, bed: &Bed, (rows, columns): (u16, u16), args: &[&str]) -> Said {
         let line = format!(
             "stty rows {rows} cols {columns}; timeout --foreground {DEADLINE} {} {}",
-            self.0.display(),
+            self.program.display(),
             args.join(" ")
         );
         let mut command = Command::new("script");
-        command.args(["-qec", &line, "/dev/null"]).env("KUBECONFIG", bed.path("kubeconfig"));
-        finish(&mut command, b"")
+        command.args(["-qec", &line, "/dev/null"]);
+        finish(self.told(bed, &mut command), b"")
     }
 
     /// Forwards some local port to that one of the pod.
     pub fn forward(&self, bed: &Bed, port: u16) -> Forward {
-        let mut command = self.command(bed, &["port-forward", "--address=127.0.0.1", "shell", &format!(":{port}")]);
+        self.listen(bed, &["port-forward", "--address=127.0.0.1", "shell", &format!(":{port}")])
+    }
+
+    /// Serves the API without TLS and credentials.
+    pub fn proxy(&self, bed: &Bed) -> Forward {
+        self.listen(bed, &["proxy", "--port=0"])
+    }
+
+    fn listen(&self, bed: &Bed, args: &[&str]) -> Forward {
+        let mut command = self.command(bed, args);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = child.stderr.take().unwrap();
         let errors = std::thread::spawn(move || {
@@ -207,7 +220,7 @@ impl Kubectl {
         let mut line = String::new();
         let mut said = BufReader::new(child.stdout.take().unwrap());
         said.read_line(&mut line).unwrap();
-        let local = line.split(" -> ").next().and_then(|text| text.rsplit(':').next()).unwrap_or_default();
+        let local = line.split(" -> ").next().and_then(|text| text.rsplit(':').next()).unwrap_or_default().trim_end();
         let port = local.parse().unwrap_or_else(|_| panic!("kubectl does not forward: {line}"));
         Forward { child, port, errors, _said: said }
     }
@@ -215,13 +228,16 @@ impl Kubectl {
     /// It, as it would be run.
     fn command(&self, bed: &Bed, args: &[&str]) -> Command {
         let mut command = Command::new("timeout");
+        command.args(["--kill-after=1", DEADLINE]).arg(&self.program).args(args);
+        self.told(bed, &mut command);
         command
-            .args(["--kill-after=1", DEADLINE])
-            .arg(&self.0)
-            .args(args)
-            .env("KUBECONFIG", bed.path("kubeconfig"))
-            .env("HOME", &bed.folder);
-        command
+    }
+
+    fn told<'a>(&self, bed: &Bed, command: &'a mut Command) -> &'a mut Command {
+        for variable in ["KUBECTL_REMOTE_COMMAND_WEBSOCKETS", "KUBECTL_PORT_FORWARD_WEBSOCKETS"] {
+            command.env(variable, self.websockets.to_string());
+        }
+        command.env("KUBECONFIG", bed.path("kubeconfig")).env("HOME", &bed.folder)
     }
 }
 

@@ -57,14 +57,16 @@ fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
-/// Agrees on a subprotocol of a WebSocket, `known` having the best first.
+/// Agrees on a subprotocol of a WebSocket, `known` having the best first, and an empty one where none
+/// is needed.
 ///
 /// # Errors
 /// 400 where the key is missing or no subprotocol fits.
 pub fn websocket(headers: &HeaderMap, known: &[&'static str]) -> Result<Agreed, Status> {
     let key = headers.get(SEC_WEBSOCKET_KEY).ok_or_else(|| Status::bad_request("missing Sec-WebSocket-Key"))?;
     let offered: Vec<&str> = values(headers, &SEC_WEBSOCKET_PROTOCOL).collect();
-    let protocol = known.iter().copied().find(|protocol| offered.contains(protocol)).ok_or_else(|| {
+    let fits = |protocol: &&str| offered.contains(protocol) || (protocol.is_empty() && offered.is_empty());
+    let protocol = known.iter().copied().find(fits).ok_or_else(|| {
         Status::bad_request(format!(
             "unable to upgrade: requested protocol(s) are not supported: {offered:?}; supports {known:?}"
         ))
@@ -74,7 +76,9 @@ pub fn websocket(headers: &HeaderMap, known: &[&'static str]) -> Result<Agreed, 
     let accept = STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, &joined));
     let mut response = switching("websocket");
     let headers = response.headers_mut();
-    headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
+    if !protocol.is_empty() {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
+    }
     if let Ok(accept) = HeaderValue::from_str(&accept) {
         headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
     }
