@@ -114,8 +114,8 @@ impl Api {
 
     /// What talks to containers.
     #[must_use]
-    pub fn streams(&self) -> Option<&dyn streams::PodStreams> {
-        self.0.settings.streams.as_deref()
+    pub fn streams(&self) -> Option<Arc<dyn streams::PodStreams>> {
+        self.0.settings.streams.clone()
     }
 
     /// Becomes true when the server stops.
@@ -133,10 +133,13 @@ impl Api {
         let form = negotiate::negotiate(request.headers(), true, false).unwrap_or(Form::JSON);
         let pretty = Query::parse(request.uri().query().unwrap_or_default()).flag("pretty");
         let form = Form { pretty: form.pretty || pretty, ..form };
-        match self.answer(request, peer).await {
+        let bare = *request.method() == Method::HEAD;
+        let response = match self.answer(request, peer).await {
             Ok(response) => response,
             Err(status) => body::failure(form, &status),
-        }
+        };
+        // HTTP/2 takes a body after HEAD for a fault of the connection.
+        if bare { response.map(|_| body::full(Bytes::new())) } else { response }
     }
 
     async fn answer<B>(&self, mut request: Request<B>, peer: authn::Peer) -> Result<Response<Body>, Status>
@@ -171,8 +174,8 @@ impl Api {
             Ok(response) => response,
             Err(status) => body::failure(cx.form, &status),
         };
-        if let Some(text) = deprecation(&cx.kind) {
-            warn(&mut response, &[text.to_owned()]);
+        if !cx.kind.deprecated.is_empty() {
+            warn(&mut response, &[cx.kind.deprecated.to_string()]);
         }
         Ok(response)
     }
@@ -262,15 +265,6 @@ where
             let bytes = body::read(body, cx.api.0.settings.max_body).await?;
             verbs::write::dispatch(cx, bytes).await
         }
-    }
-}
-
-/// What upstream says of kinds that are on their way out.
-fn deprecation(kind: &Kind) -> Option<&'static str> {
-    match (kind.group.as_ref(), kind.plural.as_ref()) {
-        ("", "endpoints") => Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
-        ("", "componentstatuses") => Some("v1 ComponentStatus is deprecated in v1.19+"),
-        _ => None,
     }
 }
 

@@ -13,7 +13,6 @@ mod endpoints;
 mod event_expiry;
 mod garbage;
 mod namespace;
-mod network;
 mod pods;
 mod replica_set;
 mod root_ca;
@@ -26,11 +25,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
-use crate::network::model::Snapshot;
 use crate::registry::Registry;
 use crate::registry::filter::Filter;
 use crate::registry::list::ListOptions;
@@ -122,8 +119,6 @@ pub trait Controller: Send + Sync + 'static {
 
 /// What the controllers of a cluster need to be told.
 pub struct Setup {
-    /// Name of this node.
-    pub node: String,
     /// Certificates by which pods know the API, as PEM.
     pub authority: String,
     /// Where pods reach the API.
@@ -141,12 +136,11 @@ pub struct Controllers {
 }
 
 impl Controllers {
-    /// All of them, and where the network learns what it needs to know.
+    /// All of them.
     #[must_use]
-    pub fn new(registry: &Registry, setup: Setup) -> (Self, watch::Receiver<Snapshot>) {
+    pub fn new(registry: &Registry, setup: Setup) -> Self {
         let namespaces = Arc::new(namespace::NamespaceController::new(registry));
         let garbage = Arc::new(garbage::GarbageCollector::new(registry, &namespaces));
-        let (network, snapshots) = network::NetworkController::new(registry, &setup.node);
         let (address, port) = setup.api;
         let list: Vec<Arc<dyn Controller>> = vec![
             namespaces,
@@ -162,9 +156,15 @@ impl Controllers {
             Arc::new(volumes::VolumeController::new(registry, setup.volumes)),
             Arc::new(volumes::protection::ProtectionController::new(registry)),
             Arc::new(event_expiry::EventExpiry::new(registry, setup.event_ttl)),
-            Arc::new(network),
         ];
-        (Self { list, garbage }, snapshots)
+        Self { list, garbage }
+    }
+
+    /// With one more.
+    #[must_use]
+    pub fn with(mut self, controller: Arc<dyn Controller>) -> Self {
+        self.list.push(controller);
+        self
     }
 
     /// Runs them until it is dropped.
@@ -199,7 +199,7 @@ async fn work(controller: Arc<dyn Controller>, queue: Arc<Queue<ObjectKey>>) {
             }
             // Somebody else was quicker: what they wrote brings the key back, but maybe before the
             // state that was read here.
-            Err(status) if status.code == 409 => {
+            Err(status) if status.code == 409 || is_gone(&status) => {
                 queue.retry(key);
             }
             Err(status) => {
@@ -209,6 +209,11 @@ async fn work(controller: Arc<dyn Controller>, queue: Arc<Queue<ObjectKey>>) {
             }
         }
     }
+}
+
+/// Whether an object that was there a moment ago is there no more.
+fn is_gone(status: &Status) -> bool {
+    status.code == 404 && status.details.as_ref().is_some_and(|details| !details.name.is_empty())
 }
 
 /// Puts the keys of all that is there, and of all that changes, into a queue.

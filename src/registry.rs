@@ -42,7 +42,7 @@ pub use update::{Change, Changed, Part};
 /// Who makes a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
-    /// Name, such as `kubernetes-admin` or `system:serviceaccount:ns:name`.
+    /// Name, such as `admin` or `system:serviceaccount:ns:name`.
     pub name: String,
     /// Identity that outlives the name; mostly empty.
     pub uid: String,

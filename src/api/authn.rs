@@ -60,7 +60,7 @@ impl Authenticator {
     /// 401 for credentials that are not good.
     pub async fn authenticate(&self, headers: &HeaderMap, peer: &Peer) -> Result<User, Status> {
         if !peer.certificates.is_empty() {
-            return self.from_certificate(peer);
+            return self.certified(peer);
         }
         let Some(header) = headers.get(AUTHORIZATION) else { return Ok(anonymous()) };
         let text = header.to_str().map_err(|_| Status::unauthorized())?;
@@ -73,7 +73,7 @@ impl Authenticator {
     }
 
     /// The common name is the user, the organisations are its groups.
-    fn from_certificate(&self, peer: &Peer) -> Result<User, Status> {
+    fn certified(&self, peer: &Peer) -> Result<User, Status> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let identity = self
             .certificates

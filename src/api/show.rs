@@ -215,6 +215,10 @@ impl Show {
             vec![object.name().into(), object.text("/metadata/creationTimestamp").into()]
         };
         let mut row = json!({"cells": cells});
+        let conditions = self.kind.strategy.row_conditions(object);
+        if !conditions.is_empty() {
+            row["conditions"] = conditions.into();
+        }
         match self.include {
             Include::None => row["object"] = Value::Null,
             Include::Metadata => row["object"] = self.metadata(object),

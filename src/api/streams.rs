@@ -1,16 +1,31 @@
-//! The subresources of pods that talk to a container: `log`, `exec`, `attach`. Which container is
-//! meant and whether the request is sound is settled here; the bytes come from [`PodStreams`].
+//! The subresources of pods that talk to a container: `log`, `exec`, `attach`, `portforward`. Which
+//! container is meant and whether the request is sound is settled here; the bytes come from
+//! [`PodStreams`].
+//!
+//! ```text
+//! log
+//! session → upgrade, channels (WebSocket) → socket
+//!                    remote (SPDY) → spdy
+//! port_forward → upgrade, socket, spdy
+//! ```
 
+mod channels;
 mod log;
+mod port_forward;
+mod remote;
 mod session;
-mod websocket;
+mod socket;
+mod spdy;
+mod upgrade;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use hyper::Response;
 use serde_json::Value;
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Context;
 use super::body::{Body, BoxError};
@@ -80,6 +95,11 @@ pub struct Process {
 /// The bytes of a log.
 pub type LogStream = BoxStream<'static, Result<Bytes, BoxError>>;
 
+/// A connection to a port.
+pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
+
 /// Talks to the containers of pods.
 pub trait PodStreams: Send + Sync {
     /// The log of a container.
@@ -105,6 +125,12 @@ pub trait PodStreams: Send + Sync {
         container: &'a str,
         options: ExecOptions,
     ) -> BoxFuture<'a, Result<Process, Status>>;
+
+    /// Connects to a TCP port of a pod.
+    fn port_forward<'a>(&'a self, pod: &'a Value, port: u16) -> BoxFuture<'a, Result<Box<dyn Connection>, Status>> {
+        let told = format!("port {port} of pod {} cannot be forwarded here", pod.name());
+        Box::pin(std::future::ready(Err(Status::new(501, "NotImplemented", told))))
+    }
 }
 
 /// Whether a subresource is one of these.
@@ -112,7 +138,7 @@ pub trait PodStreams: Send + Sync {
 pub fn is_stream(cx: &Context<'_>) -> bool {
     cx.kind.group.is_empty()
         && cx.kind.plural == "pods"
-        && matches!(cx.info.subresource.as_str(), "log" | "exec" | "attach")
+        && matches!(cx.info.subresource.as_str(), "log" | "exec" | "attach" | "portforward")
 }
 
 /// Answers a request for one of these.
@@ -122,8 +148,8 @@ pub fn is_stream(cx: &Context<'_>) -> bool {
 pub async fn answer(cx: &Context<'_>) -> Result<Response<Body>, Status> {
     match cx.info.subresource.as_str() {
         "log" => log::answer(cx).await,
-        "exec" => session::exec(cx).await,
-        _ => session::attach(cx).await,
+        "portforward" => port_forward::answer(cx).await,
+        subresource => session::answer(cx, subresource == "attach").await,
     }
 }
 
@@ -161,7 +187,7 @@ fn container(cx: &Context<'_>, pod: &Value) -> Result<String, Status> {
 }
 
 /// The pod's side of the streams, for a pod that is on the node.
-fn streams<'a>(cx: &'a Context<'_>, pod: &Value) -> Result<&'a dyn PodStreams, Status> {
+fn streams(cx: &Context<'_>, pod: &Value) -> Result<Arc<dyn PodStreams>, Status> {
     if pod.text("/spec/nodeName").is_empty() {
         return Err(no_host(pod));
     }

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::identity;
+use super::network::NetworkController;
 use crate::config::Config;
 use crate::controllers::{Controllers, LocalVolumes, Setup, default_class};
 use crate::network::model::Snapshot;
@@ -22,13 +23,13 @@ pub fn start(
 ) -> watch::Receiver<Snapshot> {
     let class = volumes.is_some().then(|| config.storage.default_class.clone());
     let setup = Setup {
-        node: config.node.name.clone(),
         authority: authority.to_owned(),
         api: (identity::advertised(config), identity::port(config)),
         event_ttl: config.store.event_ttl,
         volumes,
     };
-    let (controllers, snapshots) = Controllers::new(registry, setup);
+    let (network, snapshots) = NetworkController::new(registry, &config.node.name);
+    let controllers = Controllers::new(registry, setup).with(Arc::new(network));
     let registry = registry.clone();
     tasks.spawn(async move {
         if let Some(class) = class

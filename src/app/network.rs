@@ -19,6 +19,10 @@ use crate::network::model::Snapshot;
 use crate::network::rules::Settings;
 use crate::pods;
 
+mod snapshot;
+
+pub use snapshot::NetworkController;
+
 /// Port of the name server.
 const DNS_PORT: u16 = 53;
 /// Changes mostly come several at a time.

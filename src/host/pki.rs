@@ -5,7 +5,7 @@
 //! ```text
 //! ca.crt, ca.key   the authority: made once, kept
 //! server.pem       key and certificate of the server: made anew whenever due
-//! admin.pem        key and certificate of kubernetes-admin: made anew when due
+//! admin.pem        key and certificate of the administrator: made anew when due
 //! sa.key           signs the tokens of service accounts (see `token`)
 //! ```
 //!
@@ -41,8 +41,8 @@ pub use usage::Usage;
 pub const FILES: [&str; 5] = ["ca.key", "ca.crt", "server.pem", "admin.pem", "sa.key"];
 /// Life of the server's and the administrator's certificates.
 pub const LEAF_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
-/// Name of the administrator, as kubeadm has it.
-pub const ADMIN_NAME: &str = "kubernetes-admin";
+/// Name of the administrator.
+pub const ADMIN_NAME: &str = "admin";
 /// Group of the administrator: may do everything.
 pub const ADMIN_GROUP: &str = "system:masters";
 

@@ -15,6 +15,7 @@ use super::discovery::endpoint_slice;
 use super::networking::{address, ingress, ingress_class, network_policy, service_range};
 use super::policy::disruption_budget;
 use super::rbac::{binding, role};
+use super::review;
 use super::runtime::runtime_class;
 use super::scheduling::priority_class;
 use super::storage::{attributes_class, capacity, csi_driver, csi_node, storage_class, volume_attachment};
@@ -45,6 +46,12 @@ pub fn all() -> Vec<Kind> {
         deployment::kind(),
         replica_set::kind(),
         stateful_set::kind(),
+        review::self_subject(),
+        review::token(),
+        review::local_access(),
+        review::self_access(),
+        review::self_rules(),
+        review::access(),
         event::new_kind(),
         pod_autoscaler::kind(),
         cron_job::kind(),

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::{Registry, Target};
 use crate::kinds::Kind;
+use crate::kinds::scheduling::priority_class;
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 
@@ -36,6 +37,12 @@ pub(super) async fn create(registry: &Registry, kind: &Arc<Kind>, object: &mut V
 
 /// Refuses a delete.
 pub(super) fn delete(target: &Target) -> Result<(), Status> {
+    let kind = &target.kind;
+    let system = priority_class::SYSTEM.iter().any(|(name, _)| *name == target.name);
+    if system && kind.plural == "priorityclasses" && kind.group == "scheduling.k8s.io" {
+        let detail = "this is a system priority class and cannot be deleted";
+        return Err(Status::forbidden(&kind.group, &kind.plural, &target.name, detail));
+    }
     namespace::may_go(target)
 }
 

@@ -1,5 +1,8 @@
-//! What a cluster has from its first moment: its namespaces, and the Service by which pods find the
-//! API.
+//! What a cluster has from its first moment: its namespaces, the Service by which pods find the API,
+//! the usual roles and priority classes.
+
+mod objects;
+mod policy;
 
 use std::net::IpAddr;
 
@@ -37,6 +40,7 @@ impl Registry {
             },
         });
         self.ensure("", "services", "default", "kubernetes", service, &options).await?;
+        self.bootstrap_objects(&options).await?;
         if new {
             self.store().begin_history();
         }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Registry, Target, WriteOptions, Written, admission, catalog, failed, fields, meta, now};
 use crate::kinds::{Kind, NameRule};
-use crate::schema::canonical::canonical;
+use crate::schema::canonical::{canonical, stored};
 use crate::schema::field::Errors;
 use crate::schema::meta as rules;
 use crate::schema::object::Object;
@@ -90,6 +90,7 @@ impl Registry {
         // Admission sees a name that is still to be generated as upstream's does: not at all.
         meta::place(&mut object, &target.namespace);
         admission::create(self, kind, &mut object).await?;
+        self.guard(target, &object, None, options).await?;
         meta::fill(&mut object, &target.namespace, at);
 
         if kind.has_status() {
@@ -107,7 +108,7 @@ impl Registry {
         // A Service with mistakes of its own is told these before that an address is taken.
         let allocated = allocated?;
         warnings.extend(kind.strategy.warnings(&object, None));
-        normalise(kind, &mut object);
+        settle(kind, &mut object);
 
         let key = Key::new(catalog::storage_name(kind), &target.namespace, object.name());
         if options.dry_run {
@@ -174,6 +175,14 @@ pub(super) fn prepare_type(kind: &Kind, object: &mut Value) {
 pub(super) fn normalise(kind: &Kind, object: &mut Value) {
     if let Some(ty) = type_of(kind) {
         canonical(object, ty);
+    }
+}
+
+/// Brings a whole object into the form in which it comes back from the store.
+pub(super) fn settle(kind: &Kind, object: &mut Value) {
+    if let Some(ty) = type_of(kind) {
+        canonical(object, ty);
+        stored(object, ty);
     }
 }
 

@@ -4,7 +4,6 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::kinds::Kind;
-use crate::schema::field::quote;
 use crate::schema::selector::Selector;
 use crate::schema::selector::field::FieldSelector;
 use crate::schema::status::Status;
@@ -44,7 +43,7 @@ impl Filter {
             let known = matches!(term.field.as_str(), "metadata.name" | "metadata.namespace")
                 || kind.selectable.iter().any(|field| *field == term.field);
             if !known {
-                return Err(Status::bad_request(unknown_field(kind, &term.field)));
+                return Err(Status::bad_request(kind.unknown_field(&term.field)));
             }
         }
         let mut namespace = namespace.map(ToOwned::to_owned);
@@ -115,18 +114,4 @@ impl Filter {
             other => kind.strategy.field(&object, other),
         })
     }
-}
-
-/// Kinds with selectable fields of their own refuse others in other words than the rest.
-fn unknown_field(kind: &Kind, field: &str) -> String {
-    if kind.selectable.is_empty() {
-        return format!(
-            "{} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
-            quote(field)
-        );
-    }
-    if kind.group == "batch" {
-        return format!("field label {} not supported for {}", quote(field), kind.kind);
-    }
-    format!("field label not supported: {field}")
 }

@@ -217,6 +217,10 @@ fn give_ips(pools: &mut Pools, service: &mut Value) -> Result<(), Status> {
         return Ok(());
     }
     if asked.is_empty() {
+        if !service.list("/spec/clusterIPs").is_empty() {
+            // The rules refuse that.
+            return Ok(());
+        }
         let ip = pools
             .addresses
             .take_next()

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::create::{check, normalise, prepare_type};
+use super::create::{check, normalise, prepare_type, settle};
 use super::{Registry, Target, WriteOptions, Written, catalog, fields, meta, now, services};
 use crate::kinds::Kind;
 use crate::schema::field::{Errors, Path};
@@ -140,7 +140,7 @@ impl Registry {
         if part == Part::Main {
             warnings.extend(kind.strategy.warnings(&object, Some(old)));
         }
-        normalise(kind, &mut object);
+        settle(kind, &mut object);
 
         if object == *old || options.dry_run {
             return Ok(Written { object, warnings, created: false });

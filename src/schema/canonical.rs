@@ -32,6 +32,37 @@ pub fn canonical(value: &mut Value, ty: Type<'_>) {
     }
 }
 
+/// Makes of a canonical object what a protobuf store gives back: no list or map there is empty, so
+/// those that are always written show as `null`.
+pub fn stored(value: &mut Value, ty: Type<'_>) {
+    match ty.shape() {
+        Shape::Struct(found) => {
+            let Some(map) = value.as_object_mut() else { return };
+            for field in found.fields() {
+                let Some(inner) = map.get_mut(field.name()) else { continue };
+                let list = matches!(field.ty().shape(), Shape::List { .. } | Shape::Map { .. });
+                let empty = inner.as_array().is_some_and(Vec::is_empty) || inner.as_object().is_some_and(Map::is_empty);
+                if list && empty && !field.is_pointer() {
+                    *inner = Value::Null;
+                } else {
+                    stored(inner, field.ty());
+                }
+            }
+        }
+        Shape::Map { value: inner, .. } => {
+            for entry in value.as_object_mut().into_iter().flat_map(|map| map.values_mut()) {
+                stored(entry, inner);
+            }
+        }
+        Shape::List { item, .. } => {
+            for entry in value.as_array_mut().into_iter().flatten() {
+                stored(entry, item);
+            }
+        }
+        Shape::Any | Shape::Scalar(_) => {}
+    }
+}
+
 /// What Go encodes for the zero value of a type that is no pointer.
 #[must_use]
 pub fn zero(ty: Type<'_>) -> Value {
@@ -182,6 +213,14 @@ mod tests {
         assert_eq!(role, json!({"metadata": {}, "rules": null}));
         let binding = shown("rbac.authorization.k8s.io", "v1", "RoleBinding", json!({}));
         assert_eq!(binding["roleRef"], json!({"apiGroup": "", "kind": "", "name": ""}));
+    }
+
+    #[test]
+    fn no_list_is_stored_empty() {
+        let ty = Type::builtin("rbac.authorization.k8s.io", "v1", "ClusterRole").expect("a type");
+        let mut role = json!({"rules": [], "aggregationRule": {"clusterRoleSelectors": [{}]}});
+        stored(&mut role, ty);
+        assert_eq!(role, json!({"rules": null, "aggregationRule": {"clusterRoleSelectors": [{}]}}));
     }
 
     #[test]

@@ -1,69 +1,76 @@
-//! exec and attach over a WebSocket: each message begins with the number of its channel
-//! (KEP-4006): 0 stdin, 1 stdout, 2 stderr, 3 the outcome, 4 the size of the terminal; in version 5
-//! 255 closes the channel whose number follows.
+//! exec and attach, whatever the client speaks: what is asked, what passes between a program and its
+//! client, and how the outcome is told.
 
 use bytes::Bytes;
-use fastwebsockets::{FragmentCollectorRead, Frame, OpCode, Payload, Role, WebSocket, WebSocketError, WebSocketWrite};
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
 use hyper::Response;
-use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::mpsc;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tracing::debug;
 
 use super::super::body::Body;
-use super::websocket;
-use super::{Context, ExecOptions, Output, Process, container, no_host, pod, streams};
+use super::spdy::Closed;
+use super::{Context, ExecOptions, Output, Process, channels, container, no_host, pod, remote, streams, upgrade};
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 
-const STDIN: u8 = 0;
-const STDOUT: u8 = 1;
-const STDERR: u8 = 2;
-const OUTCOME: u8 = 3;
-const RESIZE: u8 = 4;
-const CLOSE: u8 = 255;
+/// What is spoken over SPDY, the best first; the two differ over WebSockets alone.
+const STREAMS: [&str; 2] = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
 
-/// Largest message that is taken, as upstream's clients never send more than 32 KiB.
-const MAX_MESSAGE: usize = 1 << 20;
-
-type Reader = FragmentCollectorRead<ReadHalf<TokioIo<Upgraded>>>;
-type Writer = WebSocketWrite<WriteHalf<TokioIo<Upgraded>>>;
-
-/// Runs a program in a container.
-pub async fn exec(cx: &Context<'_>) -> Result<Response<Body>, Status> {
+/// Runs a program in a container, or connects to the one that it runs.
+pub async fn answer(cx: &Context<'_>, attach: bool) -> Result<Response<Body>, Status> {
     let pod = pod(cx).await?;
     let container = container(cx, &pod)?;
     if pod.text("/spec/nodeName").is_empty() {
         return Err(no_host(&pod));
     }
-    let options = options(cx);
-    if options.command.is_empty() {
+    let options = options(cx, attach);
+    if !attach && options.command.is_empty() {
         return Err(Status::bad_request("you must specify at least one command for the container"));
     }
-    open(cx, |options| streams(cx, &pod).map(|streams| streams.exec(&pod, &container, options)), options).await
-}
-
-/// Connects to the program that a container runs.
-pub async fn attach(cx: &Context<'_>) -> Result<Response<Body>, Status> {
-    let pod = pod(cx).await?;
-    let container = container(cx, &pod)?;
-    if pod.text("/spec/nodeName").is_empty() {
-        return Err(no_host(&pod));
+    if !options.stdin && !options.stdout && !options.stderr {
+        return Err(Status::bad_request("you must specify at least 1 of stdin, stdout, stderr"));
     }
-    let mut options = options(cx);
-    options.command.clear();
-    open(cx, |options| streams(cx, &pod).map(|streams| streams.attach(&pod, &container, options)), options).await
+    let upgrade_required = || Status::bad_request("Upgrade request required");
+    let kind = upgrade::wanted(&cx.headers).ok_or_else(upgrade_required)?;
+    let agreed = match kind {
+        upgrade::Kind::WebSocket => upgrade::websocket(&cx.headers, &channels::PROTOCOLS)?,
+        upgrade::Kind::Spdy => match upgrade::spdy(&cx.headers, &STREAMS) {
+            Ok(agreed) => agreed,
+            Err(refused) => return Ok(*refused),
+        },
+    };
+    let streams = streams(cx, &pod)?;
+    let connection = cx.take_upgrade().ok_or_else(upgrade_required)?;
+    let protocol = agreed.protocol;
+    tokio::spawn(async move {
+        let Ok(io) = connection.await else { return };
+        let io = TokioIo::new(io);
+        // What fails from here on is told in the session.
+        let wanted = options.clone();
+        let start: BoxFuture<'_, _> =
+            if attach { streams.attach(&pod, &container, wanted) } else { streams.exec(&pod, &container, wanted) };
+        let ended = match kind {
+            upgrade::Kind::WebSocket => channels::serve(io, start, &options, protocol).await,
+            upgrade::Kind::Spdy => remote::serve(io, start, &options).await,
+        };
+        if let Err(error) = ended {
+            debug!(%error, "a session ended early");
+        }
+    });
+    Ok(agreed.response)
 }
 
-fn options(cx: &Context<'_>) -> ExecOptions {
+fn options(cx: &Context<'_>, attach: bool) -> ExecOptions {
     let query = &cx.query;
     let tty = query.flag("tty");
+    let command = if attach { Vec::new() } else { query.all("command").map(ToOwned::to_owned).collect() };
     ExecOptions {
-        command: query.all("command").map(ToOwned::to_owned).collect(),
+        command,
         stdin: query.flag("stdin"),
         stdout: query.flag("stdout"),
         // A terminal has one output.
@@ -72,98 +79,92 @@ fn options(cx: &Context<'_>) -> ExecOptions {
     }
 }
 
-async fn open<F>(
-    cx: &Context<'_>,
-    start: impl FnOnce(ExecOptions) -> Result<F, Status>,
-    options: ExecOptions,
-) -> Result<Response<Body>, Status>
-where
-    F: Future<Output = Result<Process, Status>>,
-{
-    if !options.stdin && !options.stdout && !options.stderr {
-        return Err(Status::bad_request("you must specify at least 1 of stdin, stdout, stderr"));
-    }
-    if !websocket::is_wanted(&cx.headers) {
-        return Err(Status::bad_request("Upgrade request required"));
-    }
-    let agreed = websocket::agree(&cx.headers)?;
-    let upgrade = cx.take_upgrade().ok_or_else(|| Status::bad_request("Upgrade request required"))?;
-    let process = start(options.clone())?.await?;
-    let version5 = agreed.protocol.starts_with("v5.");
-    tokio::spawn(async move {
-        if let Err(error) = serve(upgrade, process, options, version5).await {
-            debug!(%error, "a session ended early");
-        }
-    });
-    Ok(agreed.response)
+/// Sets columns and rows of a terminal.
+pub type Resize = Box<dyn Fn(u16, u16) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// The client's side of a session.
+pub trait Wire: Send + Sync {
+    /// Sends what the program has written.
+    fn send(&self, output: Output, bytes: &[u8]) -> impl Future<Output = Result<(), Closed>> + Send;
+
+    /// Tells the outcome, after which nothing is sent.
+    fn finish(&self, verdict: &[u8]) -> impl Future<Output = Result<(), Closed>> + Send;
 }
 
-/// What comes in from the client.
-enum Input {
-    Data(Bytes),
-    End,
-}
-
-#[derive(Deserialize)]
-struct Size {
+/// The size of a terminal as clients send it.
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+pub struct Size {
+    /// Columns.
     #[serde(rename = "Width")]
-    width: u16,
+    pub width: u16,
+    /// Rows.
     #[serde(rename = "Height")]
-    height: u16,
+    pub height: u16,
 }
 
-async fn serve(
-    upgrade: OnUpgrade,
-    process: Process,
-    options: ExecOptions,
-    version5: bool,
-) -> Result<(), WebSocketError> {
-    let upgraded = upgrade.await.map_err(|_| WebSocketError::ConnectionClosed)?;
-    let mut socket = WebSocket::after_handshake(TokioIo::new(upgraded), Role::Server);
-    socket.set_max_message_size(MAX_MESSAGE);
-    socket.set_auto_close(false);
-    socket.set_auto_pong(false);
-    let (reader, mut writer) = socket.split(tokio::io::split);
-    let reader = FragmentCollectorRead::new(reader);
-    let Process { mut output, stdin, resize, exit } = process;
-    // Small queues, so that a program that does not read holds its client back.
-    let (input, inputs) = mpsc::channel(4);
-    let (pong, mut pongs) = mpsc::channel::<Vec<u8>>(1);
-    let feeding = tokio::spawn(feed(inputs, stdin));
-    let mut reading = tokio::spawn(read(reader, input, pong, resize, version5));
+/// The process, or one that has ended with why it could not start.
+pub async fn started(start: BoxFuture<'_, Result<Process, Status>>) -> Process {
+    start.await.unwrap_or_else(|status| Process {
+        output: stream::empty().boxed(),
+        stdin: None,
+        resize: Box::new(|_, _| Box::pin(std::future::ready(()))),
+        exit: Box::pin(std::future::ready(Err(status))),
+    })
+}
 
-    let first = if options.stdout {
-        STDOUT
-    } else if options.stderr {
-        STDERR
-    } else {
-        OUTCOME
-    };
-    send(&mut writer, first, b"").await?;
-    let outcome = loop {
-        tokio::select! {
-            piece = output.next() => match piece {
-                Some(Ok((Output::Stdout, bytes))) if options.stdout => send(&mut writer, STDOUT, &bytes).await?,
-                Some(Ok((Output::Stderr, bytes))) if options.stderr => send(&mut writer, STDERR, &bytes).await?,
-                Some(Ok(_)) => {}
+/// What [`run`] connects.
+pub struct Running {
+    /// What the program writes.
+    pub output: BoxStream<'static, Result<(Output, Bytes), super::BoxError>>,
+    /// What it reads.
+    pub stdin: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    /// Its outcome.
+    pub exit: BoxFuture<'static, Result<Option<i64>, Status>>,
+    /// What the client sends; its end is the end of the program's input.
+    pub input: BoxStream<'static, Bytes>,
+}
+
+/// Carries bytes between a program and its client until the program ends or the client is `gone`.
+pub async fn run(
+    wire: &impl Wire,
+    running: Running,
+    options: &ExecOptions,
+    gone: impl Future<Output = ()>,
+) -> Result<(), Closed> {
+    let Running { mut output, stdin, exit, input } = running;
+    let feeding = tokio::spawn(feed(input, stdin));
+    let carry = async {
+        let outcome = loop {
+            match output.next().await {
+                Some(Ok((Output::Stdout, _))) if !options.stdout => {}
+                Some(Ok((Output::Stderr, _))) if !options.stderr => {}
+                Some(Ok((from, bytes))) => wire.send(from, &bytes).await?,
                 Some(Err(error)) => break Err(Status::internal(error)),
                 None => break exit.await,
-            },
-            Some(payload) = pongs.recv() => writer.write_frame(Frame::pong(Payload::Owned(payload))).await?,
-            _ = &mut reading => break Ok(None),
-        }
+            }
+        };
+        wire.finish(verdict(outcome).to_string().as_bytes()).await
     };
-    reading.abort();
+    let ended = tokio::select! {
+        ended = carry => ended,
+        () = gone => Err(Closed),
+    };
     feeding.abort();
-    send(&mut writer, OUTCOME, verdict(outcome).to_string().as_bytes()).await?;
-    writer.write_frame(Frame::close(1000, b"")).await
+    ended
 }
 
-async fn send(writer: &mut Writer, channel: u8, bytes: &[u8]) -> Result<(), WebSocketError> {
-    let mut message = Vec::with_capacity(bytes.len() + 1);
-    message.push(channel);
-    message.extend_from_slice(bytes);
-    writer.write_frame(Frame::binary(Payload::Owned(message))).await
+/// Writes to the program until the client says that this is all.
+async fn feed(mut input: BoxStream<'static, Bytes>, stdin: Option<Box<dyn AsyncWrite + Send + Unpin>>) {
+    if let Some(mut stdin) = stdin {
+        while let Some(bytes) = input.next().await {
+            if stdin.write_all(&bytes).await.is_err() || stdin.flush().await.is_err() {
+                break;
+            }
+        }
+        // A program that is gone has had its end of input.
+        let _ = stdin.shutdown().await;
+    }
+    while input.next().await.is_some() {}
 }
 
 /// The outcome as clients read it.
@@ -179,67 +180,6 @@ fn verdict(outcome: Result<Option<i64>, Status>) -> Value {
         }),
         Err(status) => status.to_value(),
     }
-}
-
-/// Reads messages until the client is gone.
-async fn read(
-    mut reader: Reader,
-    input: mpsc::Sender<Input>,
-    pong: mpsc::Sender<Vec<u8>>,
-    resize: Box<dyn Fn(u16, u16) -> futures_util::future::BoxFuture<'static, ()> + Send + Sync>,
-    version5: bool,
-) {
-    // What must be answered goes to the writer; nothing else is sent from here.
-    let mut refuse = |_: Frame<'_>| std::future::ready(Ok::<(), WebSocketError>(()));
-    while let Ok(frame) = reader.read_frame(&mut refuse).await {
-        match frame.opcode {
-            OpCode::Close => return,
-            OpCode::Ping => {
-                // A client that pings faster than it is answered needs no second answer.
-                let _ = pong.try_send(frame.payload.to_vec());
-            }
-            OpCode::Binary | OpCode::Text => {
-                let Some((channel, data)) = frame.payload.split_first() else { continue };
-                match *channel {
-                    STDIN if !data.is_empty() => {
-                        // A program that has ended reads nothing more.
-                        let _ = input.send(Input::Data(Bytes::copy_from_slice(data))).await;
-                    }
-                    RESIZE => {
-                        if let Ok(size) = serde_json::from_slice::<Size>(data) {
-                            resize(size.width, size.height).await;
-                        }
-                    }
-                    CLOSE if version5 && data.first() == Some(&STDIN) => {
-                        let _ = input.send(Input::End).await;
-                    }
-                    _ => {}
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Writes to the program until the client says that this is all.
-async fn feed(mut inputs: mpsc::Receiver<Input>, stdin: Option<Box<dyn tokio::io::AsyncWrite + Send + Unpin>>) {
-    let Some(mut stdin) = stdin else {
-        while inputs.recv().await.is_some() {}
-        return;
-    };
-    while let Some(input) = inputs.recv().await {
-        match input {
-            Input::Data(bytes) => {
-                if stdin.write_all(&bytes).await.is_err() {
-                    break;
-                }
-            }
-            Input::End => break,
-        }
-    }
-    // A program that is gone has had its end of input.
-    let _ = stdin.shutdown().await;
-    while inputs.recv().await.is_some() {}
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ fn claims(pod: &Value) -> Vec<String> {
 /// Sets the condition that says since when a claim is not used; whether that changed it.
 fn show_use(claim: &mut Value, used: bool, now: Timestamp) -> bool {
     let (status, reason, message) = if used {
-        ("False", "PodUsingPVC", "At least one pod is currently referencing this PVC")
+        ("False", "PodUsingPVC", "A pod is currently referencing this PVC")
     } else {
         ("True", "NoPodsUsingPVC", "No pods are currently referencing this PVC")
     };

@@ -11,12 +11,10 @@ use crate::registry::{Registry, WriteOptions};
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 
-/// The provisioner of the classes whose volumes are the engine's.
+/// The provisioner of the classes whose volumes are the engine's, and the CSI driver that these name.
 pub const PROVISIONER: &str = "local.k2d.io";
 /// Says on a volume who made it.
 pub const PROVISIONED_BY: &str = "pv.kubernetes.io/provisioned-by";
-/// The CSI driver that the volumes name.
-const DRIVER: &str = "local.k2d.io";
 const ASKED: [&str; 2] = ["volume.beta.kubernetes.io/storage-provisioner", "volume.kubernetes.io/storage-provisioner"];
 
 /// Makes and removes volumes of the engine; the app fills it in.
@@ -115,7 +113,7 @@ fn volume(claim: &Value, class: &Value, name: &str, handle: &str) -> Value {
                 "apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": claim.namespace(),
                 "name": claim.name(), "uid": claim.uid(), "resourceVersion": claim.resource_version(),
             },
-            "csi": {"driver": DRIVER, "volumeHandle": handle},
+            "csi": {"driver": PROVISIONER, "volumeHandle": handle},
             "persistentVolumeReclaimPolicy": class["reclaimPolicy"],
             "storageClassName": class.name(),
             "volumeMode": "Filesystem",

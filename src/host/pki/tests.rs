@@ -195,7 +195,7 @@ fn administrator_is_known_and_stays_the_same_until_due() {
     let (_, clients) = settings(&pki);
     let admin = pki.folder().admin(now()).unwrap();
     let identity = clients.identify(std::slice::from_ref(&admin.certificate), unix(now())).unwrap();
-    assert_eq!(identity.subject.name, "kubernetes-admin");
+    assert_eq!(identity.subject.name, ADMIN_NAME);
     assert_eq!(identity.subject.groups, ["system:masters"]);
     assert!(identity.credential_id.starts_with("X509SHA256=") && identity.credential_id.len() == 11 + 64);
     assert_eq!(pki.folder().admin(now() + 243 * DAY).unwrap().certificate, admin.certificate);
@@ -352,5 +352,5 @@ fn kubeconfig_holds_what_a_client_needs() {
     let authority = pem(&config["clusters"][0]["cluster"]["certificate-authority-data"]);
     let (server, clients) = settings(&pki);
     let (seen, _) = shake(&server, client(&authority, Some((&certificate, &key))), "gw-7").unwrap();
-    assert_eq!(clients.identify(&seen, unix(at)).unwrap().subject.name, "kubernetes-admin");
+    assert_eq!(clients.identify(&seen, unix(at)).unwrap().subject.name, ADMIN_NAME);
 }

@@ -76,12 +76,20 @@ impl Strategy for Binding {
         if !kinds.contains(&text(&role["kind"])) {
             errors.not_supported(&path.child("kind"), &text(&role["kind"]).into(), kinds);
         }
-        match text(&role["name"]) {
-            "" => errors.required(&path.child("name"), ""),
-            name => formatted(name, names::path_segment, &path.child("name"), errors),
+        if !text(&role["name"]).is_empty() {
+            formatted(text(&role["name"]), names::path_segment, &path.child("name"), errors);
         }
+        let subjects = Path::new("subjects");
         for (index, subject) in items(&object["subjects"]).iter().enumerate() {
-            self.subject(subject, &Path::new("subjects").index(index), errors);
+            self.subject(subject, &subjects.index(index), errors);
+        }
+        // What is merely required is told behind the rest.
+        let unnamed = |value: &Value| text(&value["name"]).is_empty();
+        for (index, _) in items(&object["subjects"]).iter().enumerate().filter(|(_, subject)| unnamed(subject)) {
+            errors.required(&subjects.index(index).child("name"), "");
+        }
+        if unnamed(role) {
+            errors.required(&path.child("name"), "");
         }
     }
 
@@ -89,7 +97,7 @@ impl Strategy for Binding {
         self.validate(object, errors);
         if object["roleRef"] != old["roleRef"] {
             let shown = show::line(&object["roleRef"], "rbac.v1.RoleRef");
-            errors.invalid_raw(&Path::new("roleRef"), &shown, "cannot change roleRef");
+            errors.invalid_raw(&Path::new("roleRef"), &shown, "field is immutable");
         }
     }
 
@@ -128,9 +136,6 @@ impl Strategy for Binding {
 impl Binding {
     fn subject(&self, subject: &Value, path: &Path, errors: &mut Errors) {
         let (name, group) = (text(&subject["name"]), text(&subject["apiGroup"]));
-        if name.is_empty() {
-            errors.required(&path.child("name"), "");
-        }
         match text(&subject["kind"]) {
             "ServiceAccount" => {
                 if !name.is_empty() {

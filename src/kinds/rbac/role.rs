@@ -7,6 +7,7 @@ use crate::kinds::parts::selector;
 use crate::kinds::{Kind, NameRule, Strategy};
 use crate::schema::field::{Errors, Path};
 use crate::schema::rules::items;
+use crate::schema::selector::Selector;
 
 /// Role: within a namespace.
 #[must_use]
@@ -31,17 +32,14 @@ impl Strategy for Role {
         for (index, rule) in items(&object["rules"]).iter().enumerate() {
             self.rule(rule, &Path::new("rules").index(index), errors);
         }
-        let aggregation = &object["aggregationRule"];
-        if self.namespaced || aggregation.is_null() {
-            return;
+        if !self.namespaced && !object["aggregationRule"].is_null() {
+            aggregation(&object["aggregationRule"], errors);
         }
-        let (selectors, at) =
-            (items(&aggregation["clusterRoleSelectors"]), Path::new("aggregationRule").child("clusterRoleSelectors"));
-        if selectors.is_empty() {
-            errors.required(&at, "at least one clusterRoleSelector required if aggregationRule is non-nil");
-        }
-        for (index, one) in selectors.iter().enumerate() {
-            selector::validate(one, &at.index(index), errors);
+        // What is merely required is told behind the rest.
+        for (index, rule) in items(&object["rules"]).iter().enumerate() {
+            if items(&rule["verbs"]).is_empty() {
+                errors.required(&Path::new("rules").index(index).child("verbs"), "");
+            }
         }
     }
 
@@ -50,12 +48,23 @@ impl Strategy for Role {
     }
 }
 
+fn aggregation(aggregation: &Value, errors: &mut Errors) {
+    let selectors = items(&aggregation["clusterRoleSelectors"]);
+    let at = Path::new("aggregationRule").child("clusterRoleSelectors");
+    if selectors.is_empty() {
+        errors.required(&at, "at least one clusterRoleSelector required if aggregationRule is non-nil");
+    }
+    for (index, one) in selectors.iter().enumerate() {
+        selector::validate(one, &at.index(index), errors);
+        if Selector::from_object(one).is_err() {
+            errors.invalid(&at.index(index), &Value::Null, "invalid label selector.");
+        }
+    }
+}
+
 impl Role {
     fn rule(&self, rule: &Value, path: &Path, errors: &mut Errors) {
         let empty = |field: &str| items(&rule[field]).is_empty();
-        if empty("verbs") {
-            errors.required(&path.child("verbs"), "verbs must contain at least one value");
-        }
         if !empty("nonResourceURLs") {
             let (urls, at) = (&rule["nonResourceURLs"], path.child("nonResourceURLs"));
             if self.namespaced {

@@ -9,9 +9,8 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::cluster::{Cluster, Head};
-use super::endpoint_slices::{GROUP, SERVICE};
-use super::{Controller, ObjectKey, Source};
+use crate::controllers::cluster::{Cluster, Head};
+use crate::controllers::{Controller, ObjectKey, Source};
 use crate::network::model::{
     Endpoint, EndpointGroup, LoadBalancer, PodRecord, Protocol, ServiceModel, ServicePort, Snapshot, TargetPort,
     TrafficPolicy,
@@ -19,6 +18,11 @@ use crate::network::model::{
 use crate::registry::Registry;
 use crate::schema::object::Object;
 use crate::schema::status::Status;
+
+/// Group of EndpointSlice.
+const GROUP: &str = "discovery.k8s.io";
+/// The label of a slice with the name of its service.
+const SERVICE: &str = "kubernetes.io/service-name";
 
 /// Makes snapshots of the whole cluster.
 pub struct NetworkController {
@@ -67,7 +71,7 @@ impl NetworkController {
 }
 
 fn pod(pod: &Value) -> Option<PodRecord> {
-    if pod["spec"]["hostNetwork"] == true || super::pods::is_finished(pod) {
+    if pod["spec"]["hostNetwork"] == true || matches!(pod.text("/status/phase"), "Succeeded" | "Failed") {
         return None;
     }
     let address = pod.text("/status/podIP").parse().ok()?;
