@@ -88,16 +88,14 @@ impl Node {
                 _ if found.detail.restart_count == 0 => return Err(missing()),
                 _ => {
                     // The engine keeps one log for all runs: what came before this run began.
-                    options.until = options.until.or(found.detail.state.started_at);
+                    options.until = options.until.or(found.log_begins());
                     options.follow = false;
                     found
                 }
             },
             (None, true) => earlier(&own, &name).ok_or_else(missing)?,
             (Some(found), false) if found.detail.state.started_at.is_some() => {
-                if options.since.is_none() && found.detail.restart_count > 0 {
-                    options.since = found.detail.state.started_at;
-                }
+                options.since = options.since.or(found.log_begins());
                 found
             }
             (_, false) => return Err(not_begun(&object, &name)),

@@ -51,6 +51,13 @@ impl Found {
         self.label(names::ADDRESS).parse().ok()
     }
 
+    /// Where the part of the latest run begins in its log, if it is not all of it. The engine notes the start a
+    /// moment after the program has begun, and waits 100 ms at least before it starts one again.
+    pub(in crate::pods) fn log_begins(&self) -> Option<jiff::Timestamp> {
+        let begun = self.detail.state.started_at.filter(|_| self.detail.restart_count > 0)?;
+        begun.checked_sub(jiff::SignedDuration::from_millis(100)).ok()
+    }
+
     /// How often it was started again, with all before it.
     pub(super) fn restarts(&self) -> u64 {
         self.label(names::RESTARTS).parse::<u64>().unwrap_or(0).saturating_add(self.detail.restart_count)

@@ -152,7 +152,7 @@ impl Inner {
         if known {
             return None;
         }
-        let options = LogOptions { tail: Some(LINES), since: state.started_at, ..LogOptions::default() };
+        let options = LogOptions { tail: Some(LINES), since: found.log_begins(), ..LogOptions::default() };
         let mut frames = self.engine.logs(&found.detail.id, &options).await.ok()?;
         let mut text = Vec::new();
         while let Some(Ok(frame)) = frames.next().await {
