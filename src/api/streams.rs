@@ -156,7 +156,7 @@ pub async fn answer(cx: &Context<'_>) -> Result<Response<Body>, Status> {
     if subresource != "log" && cx.info.verb != "create" {
         // Whoever opens these changes something, by whichever method (KEP-4006).
         let info = RequestInfo { verb: "create".to_owned(), ..cx.info.clone() };
-        authz::authorize(cx.api, &cx.user, &info).await?;
+        authz::authorize(cx.api, &cx.user, &info, &cx.headers).await?;
     }
     match subresource {
         "log" => messages::logged(cx, log::answer(cx).await?),
