@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::api::body::BoxError;
-use crate::api::streams::{ExecOptions, LogOptions, LogStream, Output, PodStreams, Process};
+use crate::api::streams::{Connection, ExecOptions, LogOptions, LogStream, Output, PodStreams, Process};
 use crate::engine::{self, ExecSpec, StdStream};
 use crate::pods::{self, Node};
 use crate::schema::object::Object;
@@ -103,6 +103,13 @@ impl PodStreams for NodeStreams {
         Box::pin(async move {
             let process = self.0.attach(pod.namespace(), pod.name(), container, options.stdin).await?;
             Ok(self.connect(process, &options))
+        })
+    }
+
+    fn port_forward<'a>(&'a self, pod: &'a Value, port: u16) -> BoxFuture<'a, Result<Box<dyn Connection>, Status>> {
+        Box::pin(async move {
+            let stream = self.0.port_forward(pod.namespace(), pod.name(), port).await?;
+            Ok(Box::new(stream) as Box<dyn Connection>)
         })
     }
 }
