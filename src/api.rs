@@ -153,6 +153,9 @@ impl Api {
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let info = RequestInfo::new(&parts.method, &path, &query);
         let user = self.0.authenticator.authenticate(&parts.headers, &peer).await?;
+        if user.name == authn::ANONYMOUS && authz::impersonates(&parts.headers) {
+            return Err(Status::unauthorized());
+        }
         let user = authz::impersonate(self, user, &parts.headers).await?;
         authz::authorize(self, &user, &info, &parts.headers).await?;
         if !info.is_resource {

@@ -58,7 +58,9 @@ start_docker() {
 start_podman() {
     if [ -S "$PODMAN" ] && podman --remote --url "unix://$PODMAN" version >/dev/null 2>&1; then return 0; fi
     mkdir -p "$DATA/podman/networks"
-    inside setsid podman --runtime runc --root "$DATA/podman/root" --runroot "$STATE/podman" --tmpdir "$STATE/podman/tmp" \
+    # Without a word on them Podman asks for more files and processes than a sandboxed machine may give.
+    printf '[containers]\ndefault_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]\n' >"$DATA/podman/containers.conf"
+    inside env CONTAINERS_CONF="$DATA/podman/containers.conf" setsid podman --runtime runc --root "$DATA/podman/root" --runroot "$STATE/podman" --tmpdir "$STATE/podman/tmp" \
         --network-config-dir "$DATA/podman/networks" system service --time=0 "unix://$PODMAN" >>"$STATE/podman.log" 2>&1 </dev/null &
     echo $! >"$STATE/podman.pid"
     until_true 20 podman --remote --url "unix://$PODMAN" version || fail "podman did not start" "$(tail -n 3 "$STATE/podman.log")"

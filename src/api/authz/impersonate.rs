@@ -21,6 +21,12 @@ const UNAUTHENTICATED: &str = "system:unauthenticated";
 /// The group of the resources that stand for parts of a user which are no objects.
 const AUTHENTICATION: &str = "authentication.k8s.io";
 
+/// Whether a request asks to be made as somebody else.
+#[must_use]
+pub fn impersonates(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| name.as_str().starts_with("impersonate-"))
+}
+
 /// The user that a request is made as: the one who is authenticated, or the one that it impersonates.
 ///
 /// # Errors
