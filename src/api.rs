@@ -158,6 +158,9 @@ impl Api {
         }
         let user = authz::impersonate(self, user, &parts.headers).await?;
         authz::authorize(self, &user, &info, &parts.headers).await?;
+        // Read before anything is refused: a body that is left unread ends the connection.
+        let upgrades = parts.headers.contains_key(hyper::header::UPGRADE);
+        let bytes = if upgrades { Bytes::new() } else { body::read(body, self.0.settings.max_body).await? };
         if !info.is_resource {
             return self.document(&parts.method, &path, &parts.headers, &query).await;
         }
@@ -173,7 +176,7 @@ impl Api {
         let form = negotiate::negotiate(&parts.headers, true, info.verb == "watch")?;
         let form = Form { pretty: form.pretty || query.flag("pretty"), ..form };
         let cx = Context { api: self, info, query, headers: parts.headers, user: Arc::new(user), form, kind, upgrade };
-        let mut response = match dispatch(&cx, body).await {
+        let mut response = match dispatch(&cx, bytes).await {
             Ok(response) => response,
             Err(status) => body::failure(cx.form, &status),
         };
@@ -250,11 +253,7 @@ impl Api {
 }
 
 /// Runs the verb of a request about a resource.
-async fn dispatch<B>(cx: &Context<'_>, body: B) -> Result<Response<Body>, Status>
-where
-    B: HttpBody<Data = Bytes> + Send,
-    B::Error: Into<BoxError>,
-{
+async fn dispatch(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Status> {
     if streams::is_stream(cx) {
         return streams::answer(cx).await;
     }
@@ -264,10 +263,7 @@ where
         ("watch", "") => streams::watched(cx, verbs::read::watch(cx).await?),
         ("get", "scale") => verbs::scale::get(cx).await,
         ("get", _) => verbs::read::get(cx, &cx.target()).await,
-        _ => {
-            let bytes = body::read(body, cx.api.0.settings.max_body).await?;
-            verbs::write::dispatch(cx, bytes).await
-        }
+        _ => verbs::write::dispatch(cx, bytes).await,
     }
 }
 
