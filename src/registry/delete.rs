@@ -150,7 +150,7 @@ fn decide(kind: &Kind, old: &Value, delete: &DeleteOptions, now: Timestamp) -> D
     let graceful = kind.strategy.grace(old, None).is_some();
     let mut grace = None;
     if graceful {
-        match shorten(&mut object, old, delete, now) {
+        match shorten(&mut object, old, delete) {
             Shortened::Pending => return Decision::AsItIs,
             Shortened::To(seconds) => grace = Some(seconds),
             Shortened::NotDeleting => {
@@ -210,7 +210,7 @@ enum Shortened {
 }
 
 /// A second delete may only shorten the time that is left.
-fn shorten(object: &mut Value, old: &Value, delete: &DeleteOptions, _now: Timestamp) -> Shortened {
+fn shorten(object: &mut Value, old: &Value, delete: &DeleteOptions) -> Shortened {
     if !old.is_deleting() {
         return Shortened::NotDeleting;
     }

@@ -32,7 +32,6 @@ impl Registry {
         }
         let held = self.0.services.lock().await;
         let mut pools = self.pools(kind, None).await?;
-        normalise_ips(object, None);
         families(object);
         give_ips(&mut pools, object)?;
         give_ports(&mut pools, object)?;
@@ -83,72 +82,12 @@ impl Registry {
     }
 }
 
-/// Fills in what an update leaves out of the addresses that a Service has been given.
-pub fn keep_allocated(kind: &Kind, object: &mut Value, old: &Value) {
-    if !is_service(kind) {
-        return;
-    }
-    normalise_ips(object, Some(old));
-    if needs_ip(object) && needs_ip(old) {
-        if object.text("/spec/clusterIP").is_empty() {
-            copy(object, old, "clusterIP");
-        }
-        if object.list("/spec/clusterIPs").is_empty() && object.text("/spec/clusterIP") == old.text("/spec/clusterIP") {
-            copy(object, old, "clusterIPs");
-        }
-    }
-    if needs_ports(object) && needs_ports(old) {
-        keep_ports(object, old);
-    }
-    if needs_health_port(object) && needs_health_port(old) && object.int("/spec/healthCheckNodePort").unwrap_or(0) == 0
-    {
-        copy(object, old, "healthCheckNodePort");
-    }
-}
-
-/// Node ports stay with the ports of the same name.
-fn keep_ports(object: &mut Value, old: &Value) {
-    let port = |port: &Value| port["nodePort"].as_i64().unwrap_or(0);
-    let before: Vec<(String, i64)> =
-        old.list("/spec/ports").iter().map(|p| (p.text("/name").to_owned(), port(p))).collect();
-    let mut used: Vec<i64> = object.list("/spec/ports").iter().map(port).collect();
-    used.retain(|number| before.iter().any(|(_, old)| old == number));
-    let Some(ports) = object.section_mut("spec").get_mut("ports").and_then(Value::as_array_mut) else { return };
-    for entry in ports {
-        if port(entry) != 0 {
-            continue;
-        }
-        let name = entry.text("/name").to_owned();
-        if let Some((_, number)) = before.iter().rev().find(|(of, _)| *of == name)
-            && *number != 0
-            && !used.contains(number)
-        {
-            used.push(*number);
-            entry["nodePort"] = json!(number);
-        }
-    }
-}
-
 fn is_service(kind: &Kind) -> bool {
     kind.group.is_empty() && kind.plural == "services"
 }
 
-fn copy(object: &mut Value, old: &Value, key: &str) {
-    if let Some(value) = old.pointer("/spec").and_then(|spec| spec.get(key)) {
-        object.section_mut("spec").insert(key.into(), value.clone());
-    }
-}
-
 fn needs_ip(service: &Value) -> bool {
     service.text("/spec/type") != "ExternalName"
-}
-
-fn needs_ports(service: &Value) -> bool {
-    match service.text("/spec/type") {
-        "NodePort" => true,
-        "LoadBalancer" => gives_balancer_ports(service),
-        _ => false,
-    }
 }
 
 fn gives_balancer_ports(service: &Value) -> bool {
@@ -163,25 +102,6 @@ fn held_ports(service: &Value) -> impl Iterator<Item = u16> + '_ {
     let ports = service.list("/spec/ports").iter().filter_map(|port| port["nodePort"].as_u64());
     let health = service.int("/spec/healthCheckNodePort").and_then(|port| u64::try_from(port).ok());
     ports.chain(health).filter(|port| *port != 0).filter_map(|port| u16::try_from(port).ok())
-}
-
-/// Keeps `clusterIP` and `clusterIPs` saying the same.
-fn normalise_ips(object: &mut Value, old: Option<&Value>) {
-    let one = object.text("/spec/clusterIP").to_owned();
-    let Some(old) = old else {
-        if !one.is_empty() && object.list("/spec/clusterIPs").is_empty() {
-            object.section_mut("spec").insert("clusterIPs".into(), json!([one]));
-        }
-        return;
-    };
-    let before = old.text("/spec/clusterIP");
-    let same_list = object.list("/spec/clusterIPs") == old.list("/spec/clusterIPs");
-    if one != before && same_list {
-        let list = if one.is_empty() { json!([]) } else { json!([one]) };
-        object.section_mut("spec").insert("clusterIPs".into(), list);
-    } else if one == before && !before.is_empty() && object.list("/spec/clusterIPs").is_empty() {
-        object.section_mut("spec").remove("clusterIP");
-    }
 }
 
 /// One family, but for headless Services without a selector, whose endpoints may be of any.

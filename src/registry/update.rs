@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::create::{check, normalise, prepare_type, settle};
-use super::{Registry, Target, WriteOptions, Written, catalog, effect, fields, meta, now, services};
+use super::{Registry, Target, WriteOptions, Written, catalog, effect, fields, meta, now};
 use crate::kinds::Kind;
 use crate::schema::field::{Errors, Path};
 use crate::schema::meta as rules;
@@ -122,7 +122,6 @@ impl Registry {
         meta::keep(&mut object, old);
         if part == Part::Main {
             self.guard(target, &object, Some(old), options).await?;
-            services::keep_allocated(kind, &mut object, old);
         }
         prepare(kind, part, &mut object, old);
         normalise(kind, &mut object);

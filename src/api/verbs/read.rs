@@ -174,7 +174,7 @@ pub fn list_options(cx: &Context<'_>, namespace: Option<&str>) -> Result<ListOpt
     }
     refuse_options(&errors)?;
     let limit = query.text("limit");
-    let limit: i64 = if limit.is_empty() { 0 } else { limit.parse().map_err(|_| bad_number("limit", limit))? };
+    let limit: i64 = if limit.is_empty() { 0 } else { limit.parse().map_err(|_| bad_number(limit))? };
     let revision = parse_version(version)?;
     let mut options = ListOptions { limit: usize::try_from(limit).unwrap_or(0), ..ListOptions::default() };
     if !next.is_empty() {
@@ -193,8 +193,7 @@ pub fn list_options(cx: &Context<'_>, namespace: Option<&str>) -> Result<ListOpt
     Ok(options)
 }
 
-fn bad_number(parameter: &str, text: &str) -> Status {
-    let _ = parameter;
+fn bad_number(text: &str) -> Status {
     Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
 }
 
