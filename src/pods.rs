@@ -110,6 +110,8 @@ pub(crate) struct Inner {
     /// Ids of containers that k2d itself removes.
     removing: Mutex<HashSet<String>>,
     tasks: Mutex<JoinSet<()>>,
+    /// Held while a pod is checked and bound.
+    scheduling: tokio::sync::Mutex<()>,
     facts: node::Capacity,
 }
 
@@ -140,6 +142,7 @@ impl Node {
             key,
             owner: OnceLock::new(),
             queue: Queue::new(),
+            scheduling: tokio::sync::Mutex::default(),
             connected: AtomicBool::new(false),
             recorder,
             memory: Mutex::default(),

@@ -26,6 +26,10 @@ use crate::schema::object::Object;
 
 use found::Found;
 
+/// How many pods are worked on at a time: enough to keep the engine busy, few enough that a hundred new pods
+/// do not stand in memory together.
+const AT_ONCE: usize = 8;
+
 /// A pod in work.
 pub(in crate::pods) struct View<'a> {
     pub(in crate::pods) key: &'a PodKey,
@@ -58,13 +62,13 @@ impl View<'_> {
 }
 
 impl Inner {
-    /// Works on the queue: many pods at a time, each by one task.
+    /// Works on the queue: some pods at a time, each by one task.
     pub(super) async fn work(self: Arc<Self>) {
         let mut tasks: JoinSet<PodKey> = JoinSet::new();
         let (mut busy, mut again) = (HashSet::new(), HashSet::new());
         loop {
             tokio::select! {
-                key = self.queue.next() => {
+                key = self.queue.next(), if tasks.len() < AT_ONCE => {
                     if busy.insert(key.clone()) {
                         let inner = Arc::clone(&self);
                         tasks.spawn(async move {
@@ -289,6 +293,8 @@ impl Inner {
         if let Some(message) = self.claims_of(pod).await? {
             return self.refuse(key, pod, message).await;
         }
+        // Two pods checked together would both get the last room.
+        let _turn = self.scheduling.lock().await;
         let others = self.registry.all(&*self.registry.kind("", "pods")?, None).await?;
         if let Err(unfit) = schedule::check(pod, &node, &others) {
             return self.refuse(key, pod, unfit.message()).await;
