@@ -13,7 +13,7 @@ use crate::schema::field::{Errors, Path};
 use crate::schema::names;
 use crate::schema::rules::{formatted, items, text};
 
-pub use pem::organizations;
+pub use pem::{certificate_end, organizations};
 
 /// The group of the kind, and of the `signers` that stand for who may approve and sign.
 pub const GROUP: &str = "certificates.k8s.io";
@@ -63,19 +63,13 @@ const COLUMNS: &[Row] = &[
 /// The kind.
 #[must_use]
 pub fn kind() -> Kind {
-    Kind::new(
-        GROUP,
-        "v1",
-        "CertificateSigningRequest",
-        "certificatesigningrequests",
-        CertificateSigningRequest,
-    )
-    .cluster()
-    .short(&["csr"])
-    .names(NameRule::PathSegment)
-    .subresources(&[APPROVAL, STATUS])
-    .selectable(&["spec.signerName"])
-    .selector_words(SelectorWords::Label)
+    Kind::new(GROUP, "v1", "CertificateSigningRequest", "certificatesigningrequests", CertificateSigningRequest)
+        .cluster()
+        .short(&["csr"])
+        .names(NameRule::PathSegment)
+        .subresources(&[APPROVAL, STATUS])
+        .selectable(&["spec.signerName"])
+        .selector_words(SelectorWords::Label)
 }
 
 struct CertificateSigningRequest;

@@ -138,9 +138,7 @@ mod tests {
         );
         assert_eq!(
             faults(&request(json!([approved, denied])), &one, true),
-            [
-                "status.conditions: Invalid value: \"Denied\": Approved and Denied conditions are mutually exclusive"
-            ]
+            ["status.conditions: Invalid value: \"Denied\": Approved and Denied conditions are mutually exclusive"]
         );
     }
 
@@ -172,7 +170,8 @@ mod tests {
 
     #[test]
     fn times_are_those_of_the_change() {
-        let old = request(json!([{"type": "Approved", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}]));
+        let old =
+            request(json!([{"type": "Approved", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}]));
         let mut object = request(json!([{"type": "Approved", "status": "True"}, {"type": "Failed", "status": "True"}]));
         stamp(&mut object, &old, Timestamp::UNIX_EPOCH);
         let all = list(&object);

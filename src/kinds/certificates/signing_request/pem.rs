@@ -3,6 +3,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{PemObject, SectionKind};
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -67,6 +69,15 @@ pub fn check_certificate(text: &str) -> Result<(), String> {
     if blocks == 0 { Err("must contain at least one CERTIFICATE PEM block".to_owned()) } else { Ok(()) }
 }
 
+/// When the first certificate of the text (PEM in base64) ends; `None` where there is none.
+#[must_use]
+pub fn certificate_end(text: &str) -> Option<Timestamp> {
+    let pem = STANDARD.decode(text).ok()?;
+    let der = CertificateDer::from_pem_slice(&pem).ok()?;
+    let (_, certificate) = X509Certificate::from_der(&der).ok()?;
+    Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
+}
+
 /// How the block of a kind is headed.
 fn label(kind: SectionKind) -> &'static str {
     match kind {
@@ -122,6 +133,8 @@ mod tests {
         let pem = params.self_signed(&key).expect("a certificate").pem();
         let check = |text: &str| check_certificate(&STANDARD.encode(text));
         assert_eq!(check(""), Ok(()));
+        assert!(certificate_end(&STANDARD.encode(&pem)).is_some_and(|end| end > Timestamp::UNIX_EPOCH));
+        assert_eq!(certificate_end(""), None);
         assert_eq!(check(&format!("{pem}{pem}")), Ok(()));
         assert!(check("hello").is_err_and(|detail| detail == "must contain at least one CERTIFICATE PEM block"));
         let with_key = format!("{pem}{}", key.serialize_pem());
