@@ -9,6 +9,7 @@ use tokio::io::unix::AsyncFd;
 
 pub mod addresses;
 pub mod alarm;
+pub mod bearer;
 pub mod facts;
 pub mod files;
 pub mod kubeconfig;
