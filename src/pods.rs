@@ -10,6 +10,8 @@
 
 mod backoff;
 mod events;
+#[cfg(test)]
+mod fake;
 mod feed;
 mod foreign;
 mod images;
@@ -20,6 +22,8 @@ mod probes;
 mod schedule;
 pub mod streams;
 mod sync;
+#[cfg(test)]
+mod tests;
 pub mod translate;
 mod volumes;
 
@@ -75,6 +79,28 @@ pub struct Settings {
     pub use_present: bool,
     /// A pull that brings nothing for this long is given up.
     pub pull_stall: Duration,
+}
+
+impl Settings {
+    /// Those of a node on that pod network, with what a small machine usually has.
+    #[must_use]
+    pub fn new(pods: Network) -> Self {
+        Self {
+            instance: "k2d".into(),
+            node: "localhost".into(),
+            max_pods: 110,
+            data_dir: PathBuf::from("/var/lib/k2d"),
+            pods,
+            bridge: bridge_name("k2d"),
+            dns: false,
+            foreign: "docker".into(),
+            domain: "cluster.local".into(),
+            addresses: Vec::new(),
+            issuer: String::new(),
+            use_present: false,
+            pull_stall: Duration::from_secs(120),
+        }
+    }
 }
 
 /// Why a pod could not be brought nearer to what is asked for.

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -41,6 +42,8 @@ pub(in crate::pods) struct View<'a> {
     places: Places,
     /// The container whose network the others join.
     joins: Option<String>,
+    /// Since when that one runs.
+    since: Option<Timestamp>,
     /// Why containers do not run yet, by name.
     waits: BTreeMap<String, (String, String)>,
     /// When to look again.
@@ -51,6 +54,17 @@ impl View<'_> {
     fn wait(&mut self, container: &Value, reason: &str, message: impl Into<String>, again: Option<Duration>) {
         self.waits.insert(container.text("/name").to_owned(), (reason.to_owned(), message.into()));
         self.sooner(again);
+    }
+
+    /// Whether a container is in a network that its pod has no more: that of a holder that is gone, or of an earlier
+    /// run of it.
+    fn is_elsewhere(&self, found: &Found) -> bool {
+        let (Some(holder), Some(joined)) = (&self.joins, found.detail.host.network_mode.strip_prefix("container:"))
+        else {
+            return false;
+        };
+        let state = &found.detail.state;
+        joined != holder || (state.state.is_alive() && state.started_at < self.since)
     }
 
     fn sooner(&mut self, pause: Option<Duration>) {
@@ -136,6 +150,7 @@ impl Inner {
             place: self.place(&pod, address.as_deref()),
             places: Places::new(),
             joins: None,
+            since: None,
             waits: BTreeMap::new(),
             again: None,
         };
@@ -377,8 +392,8 @@ impl Inner {
 }
 
 /// Puts a condition in the place of the one of its type.
-fn condition(pod: &mut Value, mut new: Value) {
-    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+pub(super) fn condition(pod: &mut Value, mut new: Value) {
+    let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let generation = pod.generation();
     let list = pod.section_mut("status").entry("conditions").or_insert_with(|| json!([]));
     let Some(list) = list.as_array_mut() else { return };
