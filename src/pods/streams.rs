@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::sync::found::{Found, current, earlier};
 use super::translate::names::{self, Role};
 use super::{Error, Inner, Node, PodKey};
-use crate::engine::{self, Duplex, ExecSpec, Frames, LogOptions};
+use crate::engine::{self, ContainerState, Duplex, ExecSpec, Frames, LogOptions};
 use crate::host::dial::cause;
 use crate::host::netns;
 use crate::schema::object::Object;
@@ -87,12 +87,13 @@ impl Node {
         let mut options = options.clone();
         let before = earlier(&own, &name);
         let found = match current(&own, &name).filter(|found| found.detail.state.started_at.is_some()) {
-            Some(found) if previous && found.detail.restart_count > 0 => {
-                return inner.log_before(&object, found, options).await;
-            }
-            Some(found) if !previous => {
+            // While it waits for its next run, the latest run is both.
+            Some(found) if !previous || waits(&object, found) => {
                 options.since = options.since.max(found.log_begins());
                 found
+            }
+            Some(found) if found.detail.restart_count > 0 => {
+                return inner.log_before(&object, found, options).await;
             }
             _ if previous => before.ok_or_else(missing)?,
             _ => before.ok_or_else(|| not_begun(&object, &name))?,
@@ -261,19 +262,31 @@ impl Inner {
     }
 }
 
+/// The status of a container in that of its pod.
+fn status<'a>(pod: &'a Value, name: &str) -> Option<&'a Value> {
+    let lists = ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"];
+    lists.iter().flat_map(|list| pod.list(&format!("/status/{list}"))).find(|one| one["name"] == name)
+}
+
+/// Whether a container has ended and will be started again.
+fn waits(pod: &Value, found: &Found) -> bool {
+    match found.detail.state.state {
+        ContainerState::Restarting => true,
+        ContainerState::Exited => {
+            status(pod, found.container()).is_some_and(|status| status.pointer("/state/waiting").is_some())
+        }
+        _ => false,
+    }
+}
+
 /// When the run before this one of a container began, as the status of its pod has it.
 fn run_before(pod: &Value, found: &Found) -> Option<jiff::Timestamp> {
-    let lists = ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"];
-    let mut statuses = lists.iter().flat_map(|list| pod.list(&format!("/status/{list}")));
-    let status = statuses.find(|one| one["name"] == found.container())?;
-    status.text("/lastState/terminated/startedAt").parse().ok()
+    status(pod, found.container())?.text("/lastState/terminated/startedAt").parse().ok()
 }
 
 /// Why a container has no log yet.
 fn not_begun(pod: &Value, name: &str) -> Status {
-    let lists = ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"];
-    let status = lists.iter().flat_map(|list| pod.list(&format!("/status/{list}"))).find(|one| one["name"] == name);
-    let reason = status.map(|status| status.text("/state/waiting/reason")).unwrap_or_default();
+    let reason = status(pod, name).map(|status| status.text("/state/waiting/reason")).unwrap_or_default();
     let waits = |cause| format!("container \"{name}\" in pod \"{}\" is waiting to start: {cause}", pod.name());
     let message = match reason {
         "ErrImagePull" => waits("image can't be pulled"),

@@ -136,11 +136,11 @@ def talk(port, data, timeout=10):
     return bytes(got)
 
 
-def raw(path, method="GET", body=None, headers=None):
+def raw(path, method="GET", body=None, headers=None, **more):
     """One request as the administrator: status, headers and body."""
     connection = k2d.connect(30)
     try:
-        connection.request(method, path, body, headers or {})
+        connection.request(method, path, body, headers or {}, **more)
         answer = connection.getresponse()
         return answer.status, answer, answer.read()
     finally:
@@ -258,16 +258,18 @@ def _():
 
 @steps("logs of a container that restarts, now and before")
 def _():
-    apply(pod("crash", container("main", 'n=$(cat /n/n || echo 0); echo $((n+1)) >/n/n; for i in a b c; do echo run $n $i; done; sleep 0.3; exit 3',
+    apply(pod("crash", container("main", 'n=$(cat /n/n || echo 0); echo $((n+1)) >/n/n; for i in a b c; do echo run $n $i; done; sleep 4; exit 3',
                                  volumeMounts=[{"name": "n", "mountPath": "/n"}]), volumes=[{"name": "n", "emptyDir": {}}]))
     def twice():
         status = status_of("crash", "main")
-        return status["restartCount"] >= 3 and status
+        return status["restartCount"] >= 2 and "running" in status["state"]
     until(60, twice, "it restarts")
     def both():
         before = status_of("crash", "main")["restartCount"]
         now, last, short = (client.well("logs", "crash", *words).decode() for words in ((), ("-p",), ("-p", "--tail=1")))
         if status_of("crash", "main")["restartCount"] != before:
+            return False
+        if "running" not in status_of("crash", "main")["state"]:
             return False
         numbers = [{int(line.split()[1]) for line in text.splitlines()} for text in (now, last)]
         return (before, numbers, short, now, last)
@@ -275,6 +277,10 @@ def _():
     count, numbers, short, now, last = until(30, both, "logs between two restarts")
     check(numbers == [{count}, {count - 1}], count, numbers, now, last)
     check(short == f"run {count - 1} c\n", short)
+    def waiting():
+        return "waiting" in status_of("crash", "main")["state"] and (client.well("logs", "crash", "-p").decode(), client.well("logs", "crash").decode())
+    one, other = until(30, waiting, "it waits for its next run")
+    check(one == other and {int(line.split()[1]) for line in one.splitlines()} == {count}, one, other)
     remove("crash")
 
 
@@ -534,7 +540,7 @@ def _():
     big = os.urandom(5_000_000)
     code, _, got = raw(f"{place}/", "POST", big)
     check(code == 200 and json.loads(got)["length"] == len(big), code, got[:200])
-    code, _, got = raw(f"{place}/", "POST", iter([b"a" * 100000] * 10), {"Transfer-Encoding": "chunked"})
+    code, _, got = raw(f"{place}/", "POST", iter([b"a" * 100000] * 10), {"Transfer-Encoding": "chunked"}, encode_chunked=True)
     check(code == 200 and json.loads(got)["length"] == 1000000, code, got[:200])
     one = WebSocket(f"{place}/ws")
     one.socket.sendall(b"hello")
