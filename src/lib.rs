@@ -22,3 +22,5 @@ pub mod network;
 pub mod store;
 
 pub mod schema;
+
+pub mod failpoint;
