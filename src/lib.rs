@@ -23,4 +23,6 @@ pub mod store;
 
 pub mod schema;
 
+pub mod sys;
+
 pub mod failpoint;

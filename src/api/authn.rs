@@ -36,6 +36,9 @@ pub trait Issuer: Send + Sync {
     /// # Errors
     /// 500 where there is no randomness.
     fn sign(&self, claims: &serde_json::Value) -> Result<String, Status>;
+
+    /// The keys by which others check what it signs (RFC 7517).
+    fn key_set(&self) -> serde_json::Value;
 }
 
 /// The ways to prove who one is.
