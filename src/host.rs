@@ -15,6 +15,7 @@ pub mod files;
 pub mod kubeconfig;
 pub mod logs;
 pub mod pki;
+pub mod process;
 pub mod systemd;
 pub mod token;
 

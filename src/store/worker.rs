@@ -12,7 +12,7 @@ use super::history::History;
 use super::list::ListRequest;
 use super::state::State;
 use super::table::Table;
-use super::{Error, Expect, Key, Listing, Record, Write};
+use super::{Error, Expect, Key, Listing, Record, Totals, Write};
 
 /// Most requests that are taken at once.
 const BATCH: usize = 128;
@@ -26,6 +26,7 @@ pub(super) enum Request {
     List(ListRequest, Reply<Listing>),
     Commit(Vec<Write>, Reply<Vec<Record>>),
     VolatileStatus(Key, Expect, Bytes, Reply<Record>),
+    Totals(Reply<Totals>),
     Backup(PathBuf, Reply<()>),
     Close(Reply<()>),
 }
@@ -69,6 +70,10 @@ fn serve(state: &mut State<'_>, requests: &Receiver<Request>) -> Option<Reply<()
                 Request::Commit(writes, reply) => commits.push((writes, reply)),
                 Request::VolatileStatus(key, expect, status, reply) => {
                     let result = state.set_volatile_status(&key, &expect, status);
+                    answer(state, reply, result);
+                }
+                Request::Totals(reply) => {
+                    let result = state.table.totals();
                     answer(state, reply, result);
                 }
                 Request::Backup(to, reply) => {
