@@ -24,6 +24,7 @@ use crate::store::{Notice, Store, StoreOptions};
 
 mod controllers;
 pub mod identity;
+mod memory;
 mod network;
 mod node;
 pub mod reset;
@@ -43,7 +44,9 @@ pub const STATE: &str = "state.db";
 /// # Errors
 /// A part could not be started.
 pub fn serve(config: Config) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (on_idle, trim) = memory::trimmer();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(on_idle).build()?;
+    runtime.spawn(trim);
     runtime.block_on(run(config))
 }
 

@@ -22,3 +22,4 @@ pub mod network;
 pub mod store;
 
 pub mod schema;
+pub mod sys;

@@ -52,8 +52,9 @@ impl ClusterRoleController {
             "metadata": {"name": role.name()},
             "rules": rules,
         });
+        let catalog = self.cluster.registry.catalog();
         let mut change = |old: &Value| {
-            let object = fields::applied(&kind, Part::Main, Some(old), &patch, &self.options, true)?;
+            let object = fields::applied(&catalog, &kind, Part::Main, Some(old), &patch, &self.options, true)?;
             Ok(Changed { object, managed: true, uid: Some(role.uid().to_owned()) })
         };
         match self.cluster.registry.update(&target, Part::Main, &mut change, &self.options).await {

@@ -103,6 +103,9 @@ impl Inner {
                         self.losses.fetch_add(1, Ordering::Relaxed);
                     }
                     self.node_changed();
+                    if let Err(error) = self.doubt_pods().await {
+                        tracing::warn!(%error, "cannot show that pods may have ended");
+                    }
                 }
                 Event::Container { action, id, name, attributes, time, .. } => {
                     let label = |key: &str| attributes.get(key).map(String::as_str).unwrap_or_default();

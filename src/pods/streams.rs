@@ -1,7 +1,7 @@
 //! Logs, programs and connections of containers, for those who serve them: which container is meant, and
 //! what the kubelet would say where there is none. How bytes travel to the client is not its business.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -10,6 +10,8 @@ use super::sync::found::{Found, current, earlier};
 use super::translate::names::{self, Role};
 use super::{Error, Inner, Node, PodKey};
 use crate::engine::{ContainerState, Duplex, ExecSpec, Frames, LogOptions};
+use crate::host::dial::cause;
+use crate::host::netns;
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 
@@ -156,19 +158,49 @@ impl Node {
     /// As [`Node::exec`], and 500 where nothing listens there.
     pub async fn port_forward(&self, namespace: &str, pod: &str, port: u16) -> Result<TcpStream, Status> {
         let (object, own) = self.0.pod_and_containers(namespace, pod).await?;
-        if !own.iter().any(Found::lives) {
+        let pid = own.iter().filter(|found| found.detail.state.state.is_alive()).map(|found| found.detail.state.pid);
+        let Some(pid) = pid.filter_map(|pid| u32::try_from(pid).ok()).find(|pid| *pid != 0) else {
             return Err(Status::internal(format!(
                 "unable to forward port because pod is not running. Current status={}",
                 object.text("/status/phase")
             )));
-        }
-        let host = if object["spec"]["hostNetwork"] == true { "127.0.0.1" } else { object.text("/status/podIP") };
-        let address: SocketAddr =
-            format!("{host}:{port}").parse().map_err(|_| Status::internal("the pod has no address"))?;
-        TcpStream::connect(address).await.map_err(|error| {
-            Status::internal(format!("failed to connect to {host}:{port} inside namespace {namespace}: {error}"))
+        };
+        connect(pid, object.text("/status/podIP"), port).await.map_err(|told| {
+            let place = format!("failed to execute portforward in network namespace \"/proc/{pid}/ns/net\"");
+            Status::new(
+                500,
+                "InternalError",
+                format!("{place}: failed to connect to localhost:{port} inside namespace, {told}"),
+            )
         })
     }
+}
+
+/// Connects to a port where the process `pid` is: on its loopback, as a kubelet does, else at the pod's address.
+async fn connect(pid: u32, address: &str, port: u16) -> Result<TcpStream, String> {
+    let mut addresses =
+        vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port)), SocketAddr::from((Ipv6Addr::LOCALHOST, port))];
+    let own = address.parse::<IpAddr>().ok().map(|address| SocketAddr::from((address, port)));
+    addresses.extend(own);
+    let failures = match netns::connect(pid, &addresses).await {
+        Ok(Ok(stream)) => return Ok(stream),
+        Ok(Err(failures)) => failures,
+        Err(error) => {
+            // Without the right to enter, there is the way that others take.
+            tracing::debug!(%error, pid, "cannot enter a network namespace");
+            let Some(own) = own else { return Err(format!("cannot enter it: {error}")) };
+            match TcpStream::connect(own).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => vec![(own, error)],
+            }
+        }
+    };
+    let told = failures.iter().map(|(address, error)| {
+        let (name, network) = if address.is_ipv4() { ("IPv4:", "tcp4") } else { ("IPv6", "tcp6") };
+        format!("{name} dial {network} {address}: connect: {}", cause(error))
+    });
+    // The pod's own address is tried beyond what clients know of.
+    Err(told.take(2).collect::<Vec<_>>().join(" "))
 }
 
 impl Inner {
