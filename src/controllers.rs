@@ -8,12 +8,14 @@
 
 pub mod cluster;
 mod deployment;
+mod disruption;
 mod endpoint_slices;
 mod endpoints;
 mod event_expiry;
 mod garbage;
 mod namespace;
 mod pods;
+mod quota;
 mod replica_set;
 mod root_ca;
 mod service_account;
@@ -140,11 +142,14 @@ impl Controllers {
     #[must_use]
     pub fn new(registry: &Registry, setup: Setup) -> Self {
         let namespaces = Arc::new(namespace::NamespaceController::new(registry));
-        let garbage = Arc::new(garbage::GarbageCollector::new(registry, &namespaces));
+        let quotas = Arc::new(quota::QuotaController::new(registry));
+        let garbage = Arc::new(garbage::GarbageCollector::new(registry, &namespaces, &quotas));
         let (address, port) = setup.api;
         let list: Vec<Arc<dyn Controller>> = vec![
             namespaces,
             Arc::clone(&garbage) as Arc<dyn Controller>,
+            quotas,
+            Arc::new(disruption::DisruptionController::new(registry)),
             Arc::new(service_account::ServiceAccountController::new(registry)),
             Arc::new(root_ca::RootCaController::new(registry, &setup.authority)),
             Arc::new(deployment::DeploymentController::new(registry)),
