@@ -7,6 +7,7 @@
 //! charge           quotas, last of all; stored together with the object
 //! ```
 
+mod certificates;
 mod index;
 mod limits;
 mod namespace;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Part, Registry, Target};
+use super::{Part, Registry, Target, WriteOptions};
 use crate::kinds::Kind;
 use crate::kinds::scheduling::priority_class;
 use crate::schema::object::Object;
@@ -45,8 +46,15 @@ pub(super) struct Change<'c> {
 }
 
 /// Fills in and refuses on a create.
-pub(super) async fn create(registry: &Registry, kind: &Arc<Kind>, object: &mut Value) -> Result<(), Status> {
+pub(super) async fn create(
+    registry: &Registry,
+    kind: &Arc<Kind>,
+    object: &mut Value,
+    options: &WriteOptions,
+) -> Result<(), Status> {
     namespace::exists(registry, kind, object).await?;
+    certificates::create(kind, object)?;
+    certificates::stamp(kind, object, &options.user);
     match (kind.group.as_ref(), kind.plural.as_ref()) {
         ("", "pods") => {
             limits::fill(registry, kind, Part::Main, object, None).await?;
@@ -67,14 +75,16 @@ pub(super) async fn create(registry: &Registry, kind: &Arc<Kind>, object: &mut V
     Ok(())
 }
 
-/// Fills in on an update.
+/// Fills in and refuses on an update.
 pub(super) async fn update(
     registry: &Registry,
     kind: &Kind,
     part: Part,
     object: &mut Value,
     old: &Value,
+    options: &WriteOptions,
 ) -> Result<(), Status> {
+    certificates::update(registry, kind, part, object, old, options).await?;
     if !kind.group.is_empty() || kind.plural != "pods" {
         return Ok(());
     }

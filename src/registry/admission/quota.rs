@@ -67,7 +67,7 @@ pub async fn charge<'r>(registry: &'r Registry, change: &Change<'_>) -> Result<C
         }
         let charged = quota::charge(&quota, &delta).map_err(|detail| refuse(kind, object, &detail))?;
         if let Some(charged) = charged {
-            writes.push(write(&quota_kind, &record, &quota, charged));
+            writes.push(write(registry, &quota_kind, &record, &quota, charged));
         }
     }
     Ok(Charged { writes, held: Some(held) })
@@ -124,10 +124,10 @@ fn counts(change: &Change<'_>, counted: &Counted, quota: &Value) -> Result<bool,
     Ok(true)
 }
 
-fn write(kind: &Kind, record: &Record, quota: &Value, charged: quota::Charge) -> Write {
+fn write(registry: &Registry, kind: &Kind, record: &Record, quota: &Value, charged: quota::Charge) -> Write {
     let mut next = quota.clone();
     next.section_mut("status").insert("used".into(), charged.used.into());
     let options = WriteOptions::internal(MANAGER);
-    fields::updated(kind, Part::Status, quota, &mut next, &options, super::super::now());
+    fields::updated(&registry.catalog(), kind, Part::Status, quota, &mut next, &options, super::super::now());
     Write::Update { record: Record::from_value(record.key.clone(), &next), expect: record.revision }
 }
