@@ -101,5 +101,6 @@ pub fn failure(form: Form, status: &Status) -> Response<Body> {
     if seconds > 0 {
         response.headers_mut().insert(hyper::header::RETRY_AFTER, seconds.into());
     }
+    super::warn(&mut response, &status.warnings);
     response
 }
