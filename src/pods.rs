@@ -10,6 +10,8 @@
 
 mod backoff;
 mod events;
+#[cfg(test)]
+mod fake;
 mod feed;
 mod foreign;
 mod images;
@@ -20,6 +22,8 @@ mod probes;
 mod schedule;
 pub mod streams;
 mod sync;
+#[cfg(test)]
+mod tests;
 pub mod translate;
 mod volumes;
 
@@ -77,6 +81,28 @@ pub struct Settings {
     pub pull_stall: Duration,
 }
 
+impl Settings {
+    /// Those of a node on that pod network, with what a small machine usually has.
+    #[must_use]
+    pub fn new(pods: Network) -> Self {
+        Self {
+            instance: "k2d".into(),
+            node: "localhost".into(),
+            max_pods: 110,
+            data_dir: PathBuf::from("/var/lib/k2d"),
+            pods,
+            bridge: bridge_name("k2d"),
+            dns: false,
+            foreign: "docker".into(),
+            domain: "cluster.local".into(),
+            addresses: Vec::new(),
+            issuer: String::new(),
+            use_present: false,
+            pull_stall: Duration::from_secs(120),
+        }
+    }
+}
+
 /// Why a pod could not be brought nearer to what is asked for.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -110,6 +136,8 @@ pub(crate) struct Inner {
     /// Ids of containers that k2d itself removes.
     removing: Mutex<HashSet<String>>,
     tasks: Mutex<JoinSet<()>>,
+    /// Held while a pod is checked and bound.
+    scheduling: tokio::sync::Mutex<()>,
     facts: node::Capacity,
 }
 
@@ -140,6 +168,7 @@ impl Node {
             key,
             owner: OnceLock::new(),
             queue: Queue::new(),
+            scheduling: tokio::sync::Mutex::default(),
             connected: AtomicBool::new(false),
             recorder,
             memory: Mutex::default(),

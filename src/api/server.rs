@@ -105,11 +105,12 @@ impl Server {
         watcher: hyper_util::server::graceful::Watcher,
     ) -> Result<(), super::body::BoxError> {
         stream.set_nodelay(true)?;
+        let address = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
         let acceptor = TlsAcceptor::from(Arc::clone(&self.tls));
         let stream = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await??;
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let certificates = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
-        let peer = Peer { certificates };
+        let peer = Peer { certificates, address };
         let service = service_fn(move |request| {
             let (api, peer) = (self.api.clone(), peer.clone());
             async move { Ok::<_, std::convert::Infallible>(api.handle(request, peer).await) }

@@ -51,6 +51,10 @@ pub(super) struct ContainerMemory {
     pub(super) counted: String,
     /// Failures to create or start it.
     pub(super) backoff: Backoff,
+    /// Id of a container that the engine refused to start by a fault of its own, and how often.
+    refused: (String, u32),
+    /// The least count of restarts that the next container of it may begin with.
+    pub(super) floor: u64,
     /// Reason and message of the latest failure.
     pub(super) failure: Option<(String, String)>,
     /// Why it is to be started again.
@@ -97,7 +101,9 @@ impl ContainerMemory {
             if self.message.is_empty() {
                 self.message = said();
             }
-            let end = terminated(detail, &self.message);
+            // A start that failed leaves its own code and cause, which are not how the run ended.
+            let kept = self.end.take().filter(|_| !detail.state.error.is_empty());
+            let end = kept.unwrap_or_else(|| terminated(detail, &self.message));
             if detail.state.state == ContainerState::Restarting {
                 self.last = Some(end.clone());
             }
@@ -127,6 +133,24 @@ impl ContainerMemory {
             "exitCode": exit_code, "reason": reason, "startedAt": time(begun), "finishedAt": time(at),
             "containerID": format!("docker://{id}"),
         }));
+    }
+
+    /// How the run that was seen last ended, if it has.
+    pub(super) fn ended(&self) -> Option<Value> {
+        self.end.clone()
+    }
+
+    /// Counts that the engine refused to start a container by a fault of its own.
+    pub(super) fn refuse(&mut self, id: &str) {
+        if self.refused.0 != id {
+            self.refused = (id.to_owned(), 0);
+        }
+        self.refused.1 += 1;
+    }
+
+    /// How often the engine refused to start that container by a fault of its own.
+    pub(super) fn refusals(&self, id: &str) -> u32 {
+        if self.refused.0 == id { self.refused.1 } else { 0 }
     }
 
     /// Takes in that the kernel killed a process of it.

@@ -91,7 +91,7 @@ impl Registry {
         let stored_kind = self.to_stored(kind, &mut object);
         // Admission sees a name that is still to be generated as upstream's does: not at all.
         meta::place(&mut object, &target.namespace);
-        admission::create(self, kind, &mut object).await?;
+        admission::create(self, kind, &mut object, options).await?;
         self.guard(target, &object, None, options).await?;
         meta::fill(&mut object, &target.namespace, at);
 

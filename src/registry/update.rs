@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::create::{check, normalise, prepare_type, settle};
-use super::{Registry, Target, WriteOptions, Written, catalog, effect, fields, meta, now, versions};
+use super::{Registry, Target, WriteOptions, Written, admission, catalog, effect, fields, meta, now, versions};
 use crate::kinds::Kind;
 use crate::schema::field::{Errors, Path};
 use crate::schema::meta as rules;
@@ -122,6 +122,7 @@ impl Registry {
         let stored_kind = self.to_stored(kind, &mut object);
 
         meta::keep(&mut object, old);
+        admission::update(self, kind, part, &object, old, options).await?;
         if part == Part::Main {
             self.guard(target, &object, Some(old), options).await?;
         }

@@ -47,13 +47,28 @@ impl Inner {
     /// Sees to the container that holds the network; whether it runs.
     pub(super) async fn hold_network(self: &Arc<Self>, view: &mut View<'_>) -> Result<bool, Error> {
         let held = current(&view.own, names::PAUSE);
-        let id = match held {
-            Some(found) if found.detail.state.state.is_alive() => found.detail.id.clone(),
+        view.since = Some(jiff::Timestamp::now());
+        let held = match held {
+            Some(found) if found.detail.state.state.is_alive() => {
+                view.since = found.detail.state.started_at;
+                Some(found.detail.id.clone())
+            }
             Some(found) => {
                 let id = found.detail.id.clone();
-                self.engine.start_container(&id).await?;
-                id
+                match self.engine.start_container(&id).await {
+                    Ok(()) => Some(id),
+                    Err(error) if error.is_own_fault() => {
+                        tracing::warn!(container = found.detail.name, %error, "a container is made anew");
+                        self.remove_container(&id).await?;
+                        None
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
+            None => None,
+        };
+        let id = match held {
+            Some(id) => id,
             None => {
                 let image = pause::image(&self.engine).await?;
                 let address = view.place.pod_ip.parse().ok();
@@ -127,10 +142,69 @@ impl Inner {
                 self.say_back_off(view, definition, &found);
                 Ok(Step::Waits)
             }
-            ContainerState::Created => self.start(view, definition, &detail.id, role).await,
+            ContainerState::Created => self.start_again(view, definition, role, &found).await,
             ContainerState::Exited | ContainerState::Dead => self.after_end(view, definition, role, &found).await,
             ContainerState::Removing | ContainerState::Unknown(_) => Ok(Step::Waits),
         }
+    }
+
+    /// Starts a container that is there. The engine may be unable to, for something that it left behind or lost:
+    /// after the second refusal (its own attempt counts) the container is made anew.
+    async fn start_again(
+        self: &Arc<Self>,
+        view: &mut View<'_>,
+        definition: &Value,
+        role: Role,
+        found: &Found,
+    ) -> Result<Step, Error> {
+        let (name, id) = (definition.text("/name"), found.detail.id.as_str());
+        if view.is_elsewhere(found) {
+            return self.renew(view, definition, role, found).await;
+        }
+        if !found.detail.state.error.is_empty()
+            && let Some(pod) = lock(&self.memory).get_mut(view.key)
+        {
+            let one = pod.containers.entry(name.to_owned()).or_default();
+            if one.refusals(id) == 0 {
+                one.refuse(id);
+            }
+        }
+        let step = self.start(view, definition, id, role).await?;
+        let refusals = {
+            let memory = lock(&self.memory);
+            let one = memory.get(view.key).and_then(|pod| pod.containers.get(name));
+            one.filter(|one| one.failure.is_some()).map_or(0, |one| one.refusals(id))
+        };
+        if refusals < 2 {
+            return Ok(step);
+        }
+        self.renew(view, definition, role, found).await
+    }
+
+    /// Puts a new container in the place of one that cannot be started any more.
+    async fn renew(
+        self: &Arc<Self>,
+        view: &mut View<'_>,
+        definition: &Value,
+        role: Role,
+        found: &Found,
+    ) -> Result<Step, Error> {
+        let name = definition.text("/name");
+        let ran = found.detail.state.started_at.is_some();
+        tracing::warn!(container = found.detail.name, cause = found.detail.state.error, "a container is made anew");
+        view.waits.remove(name);
+        if let Some(pod) = lock(&self.memory).get_mut(view.key) {
+            let one = pod.containers.entry(name.to_owned()).or_default();
+            one.backoff.end_pause();
+            // One that never ran is no restart.
+            one.floor = found.restarts() + u64::from(ran);
+        }
+        if ran {
+            return self.replace(view, definition, role, found).await;
+        }
+        self.remove_container(&found.detail.id).await?;
+        view.own.retain(|one| one.detail.id != found.detail.id);
+        self.make(view, definition, role).await
     }
 
     fn say_back_off(&self, view: &View<'_>, definition: &Value, found: &Found) {
@@ -164,6 +238,11 @@ impl Inner {
             return self.replace(view, definition, role, found).await;
         }
         let keeps = matches!(role, Role::Main | Role::Sidecar);
+        if keeps && view.pod["spec"]["restartPolicy"] != "Never" && view.is_elsewhere(found) {
+            let message = "Pod sandbox changed, it will be killed and re-created.".to_owned();
+            self.recorder.pod(view.pod, None, Level::Normal, "SandboxChanged", message);
+            return self.replace(view, definition, role, found).await;
+        }
         if keeps && found.spec_hash() != names::spec_hash(definition) {
             // The old one goes on until the new image is there.
             if let images::Found::Waits(..) = self.image(view.pod, definition, &field(view.pod, name)).await? {
@@ -215,7 +294,7 @@ impl Inner {
             Role::Init => self.again_later(view, definition, role, found).await,
             Role::Main | Role::Sidecar if !state.error.is_empty() && (!never || state.started_at.is_none()) => {
                 // The engine could not start it, as at boot before the holder of its network was there.
-                self.start(view, definition, &found.detail.id, role).await
+                self.start_again(view, definition, role, found).await
             }
             // The engine starts again what its policy says; what stays ended was stopped by people.
             _ => Ok(Step::Ended(state.exit_code)),
@@ -283,7 +362,8 @@ impl Inner {
         let detail = self.engine.inspect_container(&found.detail.id).await?;
         if let Some(pod) = lock(&self.memory).get_mut(view.key) {
             let one = pod.containers.entry(name.to_owned()).or_default();
-            one.last = Some(terminated(&detail, &one.message));
+            let end = one.ended().filter(|_| !detail.state.error.is_empty());
+            one.last = Some(end.unwrap_or_else(|| terminated(&detail, &one.message)));
         }
         if let Some(old) = view.own.iter_mut().find(|old| old.detail.id == detail.id) {
             old.detail = detail;

@@ -43,7 +43,11 @@ impl Inner {
                 return Ok(Step::Waits);
             }
         };
-        let restarts = earlier(&view.own, name).map_or(0, |old| old.restarts() + 1);
+        let floor = {
+            let memory = lock(&self.memory);
+            memory.get(view.key).and_then(|pod| pod.containers.get(name)).map_or(0, |one| one.floor)
+        };
+        let restarts = earlier(&view.own, name).map_or(0, |old| old.restarts() + 1).max(floor);
         let spec = match self.spec(view, definition, role, restarts, &image).await {
             Ok(spec) => spec,
             Err(refusal) => return Ok(self.fails(view, definition, refusal)),
@@ -185,11 +189,17 @@ impl Inner {
                 Ok(if role == Role::Init { Step::Waits } else { Step::Runs })
             }
             Err(error) if error.is_unreachable() => Err(error.into()),
-            Err(error) if error.is_not_found() && !matches!(error, engine::Error::ImageNotFound(_)) => Ok(Step::Waits),
+            // It was removed meanwhile; something else that is missing is named by another id.
+            Err(engine::Error::NotFound(message)) if message.contains(id) => Ok(Step::Waits),
             Err(error) => {
                 if matches!(error, engine::Error::AddressInUse(_)) {
                     self.remove_container(id).await?;
                     self.another_address(view);
+                }
+                if error.is_own_fault()
+                    && let Some(pod) = lock(&self.memory).get_mut(view.key)
+                {
+                    pod.containers.entry(name.to_owned()).or_default().refuse(id);
                 }
                 let refusal = Refusal { reason: "RunContainerError", message: error.to_string() };
                 Ok(self.fails(view, definition, refusal))

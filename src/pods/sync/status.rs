@@ -31,6 +31,10 @@ impl Inner {
     /// Shows how a pod fares.
     pub(super) async fn publish(self: &Arc<Self>, view: &mut View<'_>) -> Result<(), Error> {
         let seen = self.observe(view).await?;
+        if !self.is_connected() {
+            // The engine went away meanwhile: these are facts of before.
+            return Ok(());
+        }
         self.watch_probes(view, &seen);
         let status = pod_status(view.pod, &seen, &view.pod["status"], Timestamp::now());
         self.set_status(view.pod, status).await
