@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! server → authn → request (what is asked) → authz → verbs → registry
-//!                                                 └→ discovery, openapi, health
+//!                                                 └→ discovery, openapi, health, proxy
 //! ```
 
 pub mod audit;
@@ -19,6 +19,7 @@ pub mod negotiate;
 mod oidc;
 pub mod openapi;
 pub mod proto;
+pub mod proxy;
 pub mod request;
 pub mod server;
 pub mod show;
@@ -26,13 +27,15 @@ pub mod streams;
 pub mod trace;
 pub mod verbs;
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
+use http_body_util::BodyExt;
 use hyper::body::Body as HttpBody;
 use hyper::header::{HeaderValue, WARNING};
 use hyper::upgrade::OnUpgrade;
-use hyper::{HeaderMap, Method, Request, Response};
+use hyper::{HeaderMap, Method, Request, Response, Uri};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -90,10 +93,18 @@ pub struct Context<'a> {
     pub form: Form,
     /// The kind that the path names.
     pub kind: Arc<Kind>,
+    /// Method.
+    pub method: Method,
+    /// Path and query as they were sent.
+    pub uri: Uri,
+    /// Where the client is.
+    pub peer: Option<IpAddr>,
     /// The name of what was made.
     pub made: OnceLock<String>,
     /// The connection, for those who take it over.
     upgrade: Mutex<Option<OnUpgrade>>,
+    /// The body of a request that is handed on as it comes.
+    body: Mutex<Option<Body>>,
 }
 
 impl Api {
@@ -154,7 +165,7 @@ impl Api {
     /// Answers one request of a connection whose client showed `certificate`.
     pub async fn handle<B>(&self, request: Request<B>, peer: authn::Peer) -> Response<Body>
     where
-        B: HttpBody<Data = Bytes> + Send,
+        B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
         let form = negotiate::negotiate(request.headers(), true, false).unwrap_or(Form::JSON);
@@ -190,7 +201,7 @@ impl Api {
         trace: &mut Trace,
     ) -> Result<Response<Body>, Status>
     where
-        B: HttpBody<Data = Bytes> + Send,
+        B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
         let upgrade = Mutex::new(Some(hyper::upgrade::on(&mut request)));
@@ -215,7 +226,12 @@ impl Api {
         authz::authorize(self, &user, &info, &parts.headers).await?;
         // Read before anything is refused: a body that is left unread ends the connection.
         let upgrades = parts.headers.contains_key(hyper::header::UPGRADE);
-        let bytes = if upgrades { Bytes::new() } else { body::read(body, self.0.settings.max_body).await? };
+        let proxied = proxy::is_proxy(&info.group, &info.resource, &info.subresource);
+        let (bytes, body) = match proxied {
+            true => (Bytes::new(), Some(body.map_err(Into::into).boxed_unsync())),
+            false if upgrades => (Bytes::new(), None),
+            false => (body::read(body, self.0.settings.max_body).await?, None),
+        };
         if !info.is_resource {
             return self.document(&parts.method, &path, &parts.headers, &query).await;
         }
@@ -238,8 +254,12 @@ impl Api {
             user: Arc::new(user),
             form,
             kind,
-            made: OnceLock::new(),
+            method: parts.method,
+            uri: parts.uri,
+            peer: peer.address.map(|address| address.ip().to_canonical()),
             upgrade,
+            body: Mutex::new(body),
+            made: OnceLock::new(),
         };
         let mut response = match dispatch(&cx, bytes).await {
             Ok(response) => response,
@@ -332,6 +352,9 @@ impl Api {
 
 /// Runs the verb of a request about a resource.
 async fn dispatch(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Status> {
+    if proxy::is_proxy(&cx.info.group, &cx.info.resource, &cx.info.subresource) {
+        return proxy::answer(cx).await;
+    }
     if streams::is_stream(cx) {
         return streams::answer(cx).await;
     }
@@ -348,9 +371,14 @@ async fn dispatch(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Stat
 /// Whether the path is one of the resource's and the method one of the path's.
 fn route(method: &Method, info: &RequestInfo, kind: &Kind, path: &str) -> Result<(), Status> {
     let namespaced = !info.namespace.is_empty() && info.resource != "namespaces";
+    let proxied = proxy::is_proxy(&info.group, &info.resource, &info.subresource);
     let misplaced = if kind.is_namespaced() { info.named && !namespaced } else { namespaced };
-    if misplaced || path.contains("//") || (!info.rest.is_empty() && info.subresource != "proxy") {
+    if misplaced || (!proxied && (path.contains("//") || !info.rest.is_empty())) {
         return Err(Status::unknown_resource());
+    }
+    if proxied {
+        // Every method is the server's own affair.
+        return Ok(());
     }
     let allowed: &[&str] = if info.subresource.is_empty() {
         kind.verbs.names()
@@ -395,6 +423,11 @@ pub fn warn(response: &mut Response<Body>, warnings: &[String]) {
 }
 
 impl Context<'_> {
+    /// The body that is handed on, once.
+    fn take_body(&self) -> Option<Body> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// The connection, once.
     fn take_upgrade(&self) -> Option<OnUpgrade> {
         self.upgrade.lock().unwrap_or_else(PoisonError::into_inner).take()
