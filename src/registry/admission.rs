@@ -18,6 +18,8 @@ mod quota;
 mod runtime_class;
 mod service_account;
 mod storage;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
