@@ -4,11 +4,11 @@
 # can run at once.
 #
 #   host.sh NAME up [docker] [podman]   makes the namespaces and starts the engines (default docker)
-#   host.sh NAME images                 gives its Docker the images of examples/gateway
+#   host.sh NAME images [podman]        gives its engine the images of examples/gateway
 #   host.sh NAME exec COMMAND...        runs a command on the test host
 #   host.sh NAME outside COMMAND...     runs a command on the other machine (198.51.100.2; the host is 198.51.100.1)
 #   host.sh NAME docker-restart         ends dockerd as a reboot of the service does, and starts it again
-#   host.sh NAME docker-stop|docker-start
+#   host.sh NAME docker-stop|docker-start|podman-stop|podman-start
 #   host.sh NAME power-cut              kills the engine and all its containers, and takes away what a reboot does: /run,
 #                                       bridges, packet rules; docker-start is then the boot
 #   host.sh NAME registry               starts two registries on its loopback: 127.0.0.1:5000 for all, and :5001 for the
@@ -117,7 +117,7 @@ up() {
     local want="${*:-docker}"
     need ip=iproute2 iptables=iptables nft=nftables sysctl=procps nsenter=util-linux python3=python3 mosquitto_sub=mosquitto-clients
     case $want in *docker*) need dockerd=docker.io docker=docker.io ;; esac
-    case $want in *podman*) need podman=podman runc=runc ;; esac
+    case $want in *podman*) need podman=podman runc=runc docker=docker.io ;; esac
     mkdir -p "$STATE" "$DATA"
     namespaces
     case $want in *docker*) start_docker ;; esac
@@ -150,11 +150,13 @@ down() {
 
 case $action in
     up) up "$@" ;;
-    images) "$(dirname "$0")/images.sh" --local "$DOCKER" ;;
+    images) if [ "${1:-docker}" = podman ]; then "$(dirname "$0")/images.sh" --local --podman "$PODMAN"; else "$(dirname "$0")/images.sh" --local "$DOCKER"; fi ;;
     exec) exec nsenter --net="/run/netns/$name" -- "$@" ;;
     outside) exec nsenter --net="/run/netns/$name-out" -- "$@" ;;
     docker-stop) end_process "$STATE/docker.pid" ;;
     docker-start) start_docker ;;
+    podman-stop) end_process "$STATE/podman.pid"; rm -f "$PODMAN" ;;
+    podman-start) start_podman ;;
     power-cut) power_cut ;;
     docker-restart) end_process "$STATE/docker.pid"; start_docker ;;
     registry) start_registry ;;
