@@ -186,7 +186,8 @@ fn container(cx: &Context<'_>, pod: &Value) -> Result<String, Status> {
     }
     let default = pod.annotation("kubectl.kubernetes.io/default-container").filter(|name| main.contains(name));
     match (default, main.as_slice()) {
-        (Some(one), _) | (None, [one]) => Ok((*one).to_owned()),
+        (Some(one), _) => Ok(one.to_owned()),
+        (None, [one]) => Ok((*one).to_owned()),
         _ => {
             let (name, main) = (pod.name(), main.join(" "));
             let mut message = format!("a container name must be specified for pod {name}, choose one of: [{main}]");
