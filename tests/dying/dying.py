@@ -24,7 +24,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "testbed"))
-from testbed import ROOT, Ended, Failed, K2d, Steps, check, keep_log, on_host, run, tools, until
+from testbed import HERE, ROOT, Ended, Failed, K2d, Steps, check, keep_log, on_host, run, tools, until
 
 steps = Steps()
 PODS = "/api/v1/namespaces/default/pods"
@@ -545,6 +545,8 @@ if __name__ == "__main__":
     if options.list:
         sys.exit("\n".join(steps.names()))
     os.environ.setdefault("K2D_BIN", os.path.join(ROOT, "target", "debug", "k2d"))
+    if "K2D_TEST_HOST" not in os.environ:
+        run("bash", "-c", f". {HERE}/lib.sh; need faketime=faketime", timeout=600)
     host = on_host("k2d-dying", keep=options.keep)
     tools("37")
     try:

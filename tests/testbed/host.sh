@@ -52,7 +52,12 @@ start_docker() {
     # In a mount namespace of its own, where guest.sh can put the guest's /var/lib/k2d in this machine's place; what is
     # mounted later below $DATA is seen in it too.
     mountpoint -q "$DATA" || { mount --bind "$DATA" "$DATA" && mount --make-shared "$DATA"; }
-    inside setsid unshare --mount --propagation slave dockerd --data-root "$DATA/docker" --exec-root "$STATE/docker" --pidfile "$STATE/docker.pid" \
+    # A guest's state folder stands in the place of this machine's before the first container starts.
+    local guest=$DATA/guest/var/lib/k2d begin=()
+    if [ -d "$guest" ]; then
+        begin=(sh -c "mount --bind '$guest' /var/lib/k2d && exec \"\$@\"" dockerd)
+    fi
+    inside setsid unshare --mount --propagation slave "${begin[@]}" dockerd --data-root "$DATA/docker" --exec-root "$STATE/docker" --pidfile "$STATE/docker.pid" \
         --host "unix://$DOCKER" --insecure-registry 127.0.0.0/8 >>"$STATE/dockerd.log" 2>&1 </dev/null &
     until_true 30 docker_answers || fail "dockerd did not start" "$(tail -n 3 "$STATE/dockerd.log")"
 }
