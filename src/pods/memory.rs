@@ -59,8 +59,8 @@ pub(super) struct ContainerMemory {
     pub(super) floor: u64,
     /// Reason and message of the latest failure.
     pub(super) failure: Option<(String, String)>,
-    /// Why it is to be started again.
-    pub(super) kill: Option<String>,
+    /// The container of the engine that is to be ended, and why: the one in its place is not to blame.
+    pub(super) kill: Option<(String, String)>,
     /// Its readiness probe has succeeded.
     pub(super) ready: Option<bool>,
     /// Its startup probe has succeeded.
