@@ -73,7 +73,9 @@ pub fn keep(object: &mut Value, old: &Value) {
     let meta = object.metadata_mut();
     carry(meta, old_meta, "generation");
     meta.remove("selfLink");
-    for key in ["uid", "namespace", "resourceVersion", "creationTimestamp"] {
+    // Whatever a client says of it, an object is as old as it is.
+    carry(meta, old_meta, "creationTimestamp");
+    for key in ["uid", "namespace", "resourceVersion"] {
         if meta.get(key).and_then(Value::as_str).unwrap_or_default().is_empty() {
             carry(meta, old_meta, key);
         }

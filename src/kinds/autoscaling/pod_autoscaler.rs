@@ -166,6 +166,11 @@ fn rules(rules: &Value, path: &Path, errors: &mut Errors) {
             errors.invalid(&at, &window.into(), &format!("must be less than or equal to {WINDOW_MAX}"));
         }
     }
+    let tolerance = &rules["tolerance"];
+    if !tolerance.is_null() && amount::nano(tolerance) < 0 {
+        let detail = "must be greater or equal to zero";
+        errors.invalid_text(&path.child("tolerance"), &amount::show(tolerance), detail);
+    }
     if let Some(select) = rules["selectPolicy"].as_str() {
         let supported = ["Disabled", "Max", "Min"];
         if !supported.contains(&select) {
