@@ -45,9 +45,13 @@ const COLUMNS: &[Row] = &[
 /// The kind.
 #[must_use]
 pub fn kind() -> Kind {
-    Kind::new("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", HorizontalPodAutoscaler {
-        first: false,
-    })
+    Kind::new(
+        "autoscaling",
+        "v2",
+        "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers",
+        HorizontalPodAutoscaler { first: false },
+    )
     .short(&["hpa"])
     .categories(&["all"])
     .subresources(&[STATUS])
@@ -56,9 +60,13 @@ pub fn kind() -> Kind {
 /// The kind in its first version.
 #[must_use]
 pub fn first_kind() -> Kind {
-    Kind::new("autoscaling", "v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", HorizontalPodAutoscaler {
-        first: true,
-    })
+    Kind::new(
+        "autoscaling",
+        "v1",
+        "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers",
+        HorizontalPodAutoscaler { first: true },
+    )
     .short(&["hpa"])
     .categories(&["all"])
     .subresources(&[STATUS])

@@ -159,8 +159,8 @@ fn add(object: &mut Value, list: &str, more: Vec<Value>) {
 mod tests {
     use super::*;
     use crate::kinds;
-    use crate::registry::update::Changed;
     use crate::registry::Settings;
+    use crate::registry::update::Changed;
     use crate::store::Store;
 
     async fn cluster() -> (Registry, WriteOptions) {
