@@ -161,6 +161,10 @@ impl Api {
         // Read before anything is refused: a body that is left unread ends the connection.
         let upgrades = parts.headers.contains_key(hyper::header::UPGRADE);
         let bytes = if upgrades { Bytes::new() } else { body::read(body, self.0.settings.max_body).await? };
+        if info.is_resource && *self.0.stopping.borrow() {
+            // A watch that began now would end at once, and its client would list again.
+            return Err(Status::too_many_requests("The apiserver is shutting down, please try again later.", 1));
+        }
         if !info.is_resource {
             return self.document(&parts.method, &path, &parts.headers, &query).await;
         }

@@ -11,10 +11,14 @@ import signal
 import sys
 import tempfile
 
-from bed import PORT, Kubectl
+from bed import PORT, Kubectl, bring
 from testbed import K2d, Steps, keep_log
 
 import charts
+import crates
+import dynamic
+import informer
+import raw
 import verbs
 
 NOBODY = 65534
@@ -34,6 +38,10 @@ def main():
             kubectl = Kubectl(k2d, release, work)
             verbs.register(steps, kubectl)
             charts.register(steps, kubectl)
+        dynamic.register(steps, k2d, lambda: bring("python"))
+        raw.register(steps, k2d)
+        informer.register(steps, k2d, lambda: bring("informer"))
+        crates.register(steps, k2d, lambda: bring("kube"))
         if options.list:
             print("\n".join(steps.names()))
             return 0
