@@ -2,7 +2,8 @@
 """Real clients against a k2d without an engine, as people use them: kubectl, Helm, the Python client, a script on bare
 paths, an informer of client-go and kube-rs. k2d runs as a user without rights, on 127.0.0.1.
 
-  run.py [--only WORD...]     the steps whose name holds one of the words
+  run.py [--only WORD...]     the steps whose name holds one of the words; those of kubectl and of Helm stand on one
+                              another, so name all of a release: run.py --only "kubectl 1.37"
   run.py --list               the names of the steps
 """
 import argparse

@@ -172,7 +172,7 @@ async fn subresources(client: Client) -> Result<()> {
     ensure!(deployments.get_scale("scaled").await?.status.is_some());
     let ready = json!({"status": {"observedGeneration": 1, "readyReplicas": 0}});
     deployments.patch_status("scaled", &PatchParams::default(), &Patch::Merge(ready)).await?;
-    ensure!(deployments.get_status("scaled").await?.spec.and_then(|spec| spec.replicas) == Some(3));
+    ensure!(deployments.get_status("scaled").await?.spec.replicas == Some(3));
     let pods: Api<Pod> = Api::namespaced(client, NAMESPACE);
     let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "evicted"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}))?;
     pods.create(&PostParams::default(), &pod).await?;
