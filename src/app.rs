@@ -30,6 +30,7 @@ mod node;
 pub mod reset;
 mod streams;
 mod tokens;
+mod vitals;
 mod volumes;
 
 use streams::NodeStreams;
@@ -72,7 +73,14 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let engine = node::engine(&config);
     let node = engine.as_ref().and_then(|engine| node::node(&config, engine, &key, &registry));
     let streams = node.clone().map(|node| Arc::new(NodeStreams(node)) as Arc<dyn PodStreams>);
-    let settings = api::Settings { address, max_body: config.api.max_body, issuer: Box::new(signer), streams };
+    let settings = api::Settings {
+        address,
+        max_body: config.api.max_body,
+        issuer: Box::new(signer),
+        streams,
+        audit: vitals::audit(&config),
+        vitals: vitals::of(node.as_ref()),
+    };
     let api = Api::new(registry.clone(), authenticator, settings, stopping.clone());
     let server = Server::new(api, Arc::new(tls), config.api.max_connections);
     let server = tokio::spawn(server.run(listeners, stopping));

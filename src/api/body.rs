@@ -32,6 +32,15 @@ pub fn stream(chunks: impl futures_util::Stream<Item = Result<Bytes, BoxError>> 
     StreamBody::new(chunks.map(|chunk| chunk.map(Frame::data))).boxed_unsync()
 }
 
+/// The body, with something that is let go when the body is.
+pub fn holding(body: Body, held: impl Send + 'static) -> Body {
+    body.map_frame(move |frame| {
+        let _ = &held;
+        frame
+    })
+    .boxed_unsync()
+}
+
 /// Reads a body of at most `limit` bytes.
 ///
 /// # Errors
@@ -47,6 +56,18 @@ where
             Err(Status::new(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {limit}")))
         }
         Err(error) => Err(Status::bad_request(format!("the body cannot be read: {error}"))),
+    }
+}
+
+/// Reads over a body that nobody wanted, so that the connection goes on; what is too large or breaks ends
+/// it.
+pub async fn skip(mut body: Body, limit: usize) {
+    let mut left = limit;
+    while let Some(Ok(frame)) = body.frame().await {
+        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+            Some(rest) => left = rest,
+            None => return,
+        }
     }
 }
 
@@ -92,5 +113,6 @@ pub fn failure(form: Form, status: &Status) -> Response<Body> {
     if seconds > 0 {
         response.headers_mut().insert(hyper::header::RETRY_AFTER, seconds.into());
     }
+    super::warn(&mut response, &status.warnings);
     response
 }
