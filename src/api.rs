@@ -233,6 +233,10 @@ impl Api {
             false if upgrades => (Bytes::new(), None),
             false => (body::read(body, self.0.settings.max_body).await?, None),
         };
+        if info.is_resource && *self.0.stopping.borrow() {
+            // A watch that began now would end at once, and its client would list again.
+            return Err(Status::too_many_requests("The apiserver is shutting down, please try again later.", 1));
+        }
         if !info.is_resource {
             return self.document(&parts.method, &path, &parts.headers, &query).await;
         }
