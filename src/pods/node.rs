@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::{Error, Inner};
 use crate::engine::{EngineKind, Info};
-use crate::host::facts::{Disk, Facts};
+use crate::host::facts::{Disk, Facts, HugePages};
 use crate::registry::Target;
 use crate::schema::object::Object;
 use crate::schema::status::Status;
@@ -61,6 +61,15 @@ impl Capacity {
             "memory": format!("{}Ki", self.memory / 1024),
             "pods": self.pods.to_string(),
         })
+    }
+
+    /// What pods may use. Pages that are kept for huge ones are no memory for others.
+    fn allocatable(&self) -> Value {
+        let huge: u64 = HugePages::read().iter().map(|pages| pages.size.saturating_mul(pages.count)).sum();
+        let mut amounts = self.amounts();
+        let left = self.memory.saturating_sub(i64::try_from(huge).unwrap_or(0));
+        amounts["memory"] = format!("{}Ki", left / 1024).into();
+        amounts
     }
 }
 
@@ -170,10 +179,20 @@ impl Inner {
             || node.text("/status/nodeInfo/containerRuntimeVersion").to_owned(),
             |info| format!("{}://{}", info.kind.to_string().to_lowercase(), info.version),
         );
+        let (mut capacity, mut allocatable) = (self.facts.amounts(), self.facts.allocatable());
+        for pages in HugePages::read() {
+            let amount = format!("{}Ki", pages.size.saturating_mul(pages.count) / 1024);
+            capacity[pages.resource()] = amount.clone().into();
+            allocatable[pages.resource()] = amount.into();
+        }
+        for (resource, (all, present)) in self.devices.counts() {
+            capacity[resource.as_str()] = all.to_string().into();
+            allocatable[resource.as_str()] = present.to_string().into();
+        }
         json!({
             "addresses": addresses,
-            "allocatable": self.facts.amounts(),
-            "capacity": self.facts.amounts(),
+            "allocatable": allocatable,
+            "capacity": capacity,
             "conditions": conditions,
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
             "nodeInfo": {
