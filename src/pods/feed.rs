@@ -191,6 +191,8 @@ impl Inner {
             self.devices.hold(label(names::POD_UID), label(names::CONTAINER), label(names::DEVICES));
             keys.insert((label(names::POD_NAMESPACE).to_owned(), label(names::POD_NAME).to_owned()));
         }
+        // A pod that comes from now on is worked on when it comes; all others are in this list.
+        self.connected.store(true, Ordering::Relaxed);
         let pods = self.registry.all(&*self.registry.kind("", "pods")?, None).await?;
         uids.extend(pods.iter().map(|pod| pod.uid().to_owned()));
         for pod in pods.iter().filter(|pod| known && self.lost_containers(pod, &there)) {
@@ -199,7 +201,6 @@ impl Inner {
         self.sweep_volumes(&uids);
         keys.extend(pods.iter().map(|pod| (pod.namespace().to_owned(), pod.name().to_owned())));
         keys.extend(self.foreign_keys(&pods).await?);
-        self.connected.store(true, Ordering::Relaxed);
         keys.into_iter().for_each(|key| self.queue.add(key));
         Ok(())
     }

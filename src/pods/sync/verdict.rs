@@ -101,6 +101,9 @@ impl Inner {
         if let Some(message) = forbidden_sysctl(view.pod, &self.settings.unsafe_sysctls) {
             return rejected("SysctlForbidden", message);
         }
+        if let Some((reason, message)) = unguarded(view.pod, &|path| std::fs::read_to_string(path).ok()) {
+            return rejected(reason, message);
+        }
         let node = self.registry.target("", "nodes", "", &self.settings.node)?;
         let Some(node) = self.registry.read(&node).await? else { return Ok(None) };
         let others = self.registry.all(&*self.registry.kind("", "pods")?, None).await?;
@@ -196,9 +199,41 @@ fn forbidden_sysctl(pod: &Value, allowed: &[String]) -> Option<String> {
     })
 }
 
+/// Why the machine does not give a pod the protection that it asks for. `read` gives the text of a file.
+fn unguarded(pod: &Value, read: &dyn Fn(&str) -> Option<String>) -> Option<(&'static str, String)> {
+    let lists = ["/spec/initContainers", "/spec/containers"].into_iter().flat_map(|list| pod.list(list));
+    let contexts = lists.map(|one| &one["securityContext"]).chain([&pod["spec"]["securityContext"]]);
+    let (mut armor, mut labels) = (false, false);
+    for context in contexts {
+        armor |= matches!(context.text("/appArmorProfile/type"), "RuntimeDefault" | "Localhost");
+        // A level alone keeps pods apart where there are labels at all, and is often written without thought.
+        labels |= ["type", "role", "user"].iter().any(|part| context["seLinuxOptions"][part].is_string());
+    }
+    if armor && read("/sys/module/apparmor/parameters/enabled").is_none_or(|text| !text.starts_with('Y')) {
+        return Some(("AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host".to_owned()));
+    }
+    if labels && read("/sys/fs/selinux/enforce").is_none() {
+        return Some(("SELinux", "Cannot enforce SELinux: SELinux is not enabled on the host".to_owned()));
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_protection_that_the_machine_does_not_have_is_refused() {
+        let armored =
+            json!({"spec": {"containers": [{"securityContext": {"appArmorProfile": {"type": "Localhost"}}}]}});
+        assert_eq!(unguarded(&armored, &|_| None).map(|(reason, _)| reason), Some("AppArmor"));
+        assert_eq!(unguarded(&armored, &|path| path.contains("apparmor").then(|| "Y\n".to_owned())), None);
+        let labelled = |part: &str| json!({"spec": {"securityContext": {"seLinuxOptions": {part: "x"}}}});
+        assert_eq!(unguarded(&labelled("type"), &|_| None).map(|(reason, _)| reason), Some("SELinux"));
+        assert_eq!(unguarded(&labelled("level"), &|_| None), None);
+        let free = json!({"spec": {"securityContext": {"appArmorProfile": {"type": "Unconfined"}}}});
+        assert_eq!(unguarded(&free, &|_| None), None);
+    }
 
     #[test]
     fn only_safe_sysctls_are_set_without_a_word_of_the_operator() {
