@@ -7,6 +7,7 @@
 //! ```
 
 pub mod cluster;
+mod cluster_role;
 mod deployment;
 mod endpoint_slices;
 mod endpoints;
@@ -17,7 +18,9 @@ mod pods;
 mod replica_set;
 mod root_ca;
 mod service_account;
+mod signing;
 mod template_hash;
+mod token_secret;
 mod volumes;
 
 use std::sync::Arc;
@@ -34,6 +37,8 @@ use crate::registry::list::ListOptions;
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 
+pub use signing::CertificateSigner;
+pub use token_secret::SignClaims;
 pub use volumes::provision::{LocalVolumes, default_class};
 
 use crate::registry::queue::Queue;
@@ -125,6 +130,10 @@ pub struct Setup {
     pub api: (std::net::IpAddr, u16),
     /// How long events stay.
     pub event_ttl: Duration,
+    /// Signs the certificates of clients.
+    pub signer: Arc<dyn CertificateSigner>,
+    /// Signs the tokens that are kept in Secrets.
+    pub tokens: SignClaims,
     /// Makes volumes of the engine, where there is one.
     pub volumes: Option<Arc<dyn LocalVolumes>>,
 }
@@ -146,6 +155,9 @@ impl Controllers {
             namespaces,
             Arc::clone(&garbage) as Arc<dyn Controller>,
             Arc::new(service_account::ServiceAccountController::new(registry)),
+            Arc::new(token_secret::TokenSecretController::new(registry, &setup.authority, setup.tokens)),
+            Arc::new(signing::SigningController::new(registry, setup.signer)),
+            Arc::new(cluster_role::ClusterRoleController::new(registry)),
             Arc::new(root_ca::RootCaController::new(registry, &setup.authority)),
             Arc::new(deployment::DeploymentController::new(registry)),
             Arc::new(replica_set::ReplicaSetController::new(registry)),

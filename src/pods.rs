@@ -31,7 +31,7 @@ mod volumes;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -139,6 +139,8 @@ pub(crate) struct Inner {
     owner: OnceLock<Owner>,
     queue: Queue<PodKey>,
     connected: AtomicBool,
+    /// How often the engine went away.
+    losses: AtomicU32,
     recorder: Recorder,
     memory: Mutex<HashMap<PodKey, PodMemory>>,
     addresses: Mutex<AddressPool>,
@@ -148,6 +150,8 @@ pub(crate) struct Inner {
     /// Ids of containers that k2d itself removes.
     removing: Mutex<HashSet<String>>,
     tasks: Mutex<JoinSet<()>>,
+    /// Held while a pod is checked and bound.
+    scheduling: tokio::sync::Mutex<()>,
     facts: node::Capacity,
 }
 
@@ -179,7 +183,9 @@ impl Node {
             key,
             owner: OnceLock::new(),
             queue: Queue::new(),
+            scheduling: tokio::sync::Mutex::default(),
             connected: AtomicBool::new(false),
+            losses: AtomicU32::new(0),
             recorder,
             memory: Mutex::default(),
             addresses: Mutex::new(pool),
@@ -188,6 +194,12 @@ impl Node {
             removing: Mutex::default(),
             tasks: Mutex::default(),
         }))
+    }
+
+    /// Whether the engine can be reached, and how often it went away.
+    #[must_use]
+    pub fn engine(&self) -> (bool, u32) {
+        (self.0.is_connected(), self.0.losses.load(Ordering::Relaxed))
     }
 
     /// Runs until it is dropped. What runs on the engine then goes on.

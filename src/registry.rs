@@ -25,6 +25,7 @@ pub mod rbac;
 mod services;
 pub mod tokens;
 mod update;
+pub mod versions;
 pub mod watch;
 
 use std::collections::BTreeMap;
@@ -102,14 +103,14 @@ impl Target {
     }
 
     fn not_found(&self) -> Status {
-        Status::not_found(&self.kind.group, &self.kind.plural, &self.name)
+        Status::not_found(self.kind.home_group(), &self.kind.plural, &self.name)
     }
 }
 
 /// What a write came to.
 #[derive(Clone, Debug)]
 pub struct Written {
-    /// The object as stored, with its resourceVersion.
+    /// The object in the form in which it is stored, with its resourceVersion.
     pub object: Value,
     /// Sentences for `Warning:` headers.
     pub warnings: Vec<String>,

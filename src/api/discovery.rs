@@ -1,6 +1,8 @@
 //! Discovery: what the server has, in the legacy form (a document for each group and version) and in
 //! the aggregated one.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
@@ -76,11 +78,11 @@ pub fn resources(catalog: &Catalog, group: &str, version: &str) -> Value {
     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": list})
 }
 
-fn of<'a>(catalog: &'a Catalog, group: &'a str, version: &'a str) -> impl Iterator<Item = &'a Kind> + 'a {
-    catalog.iter().filter(move |kind| kind.group == group && kind.version == version).map(AsRef::as_ref)
+fn of<'a>(catalog: &'a Catalog, group: &'a str, version: &'a str) -> impl Iterator<Item = &'a Arc<Kind>> + 'a {
+    catalog.iter().filter(move |kind| kind.group == group && kind.version == version)
 }
 
-fn resource(catalog: &Catalog, kind: &Kind) -> Value {
+fn resource(catalog: &Catalog, kind: &Arc<Kind>) -> Value {
     let mut entry = Map::new();
     entry.insert("name".into(), kind.plural.as_ref().into());
     entry.insert("singularName".into(), kind.singular.as_ref().into());
@@ -110,7 +112,7 @@ pub fn aggregated(catalog: &Catalog, core: bool) -> Value {
             let versions: Vec<Value> = versions
                 .iter()
                 .map(|version| {
-                    let mut list: Vec<Value> = of(catalog, group, version).map(aggregated_resource).collect();
+                    let mut list: Vec<Value> = of(catalog, group, version).map(|kind| aggregated_resource(kind)).collect();
                     list.sort_by(|a, b| a["resource"].as_str().cmp(&b["resource"].as_str()));
                     json!({"version": version, "resources": list, "freshness": "Current"})
                 })
@@ -171,7 +173,7 @@ fn response_kind(group: &str, version: &str, kind: &str) -> Value {
 
 /// A short name for the version in which a kind is stored, for clients that watch for migrations:
 /// the first eight bytes of the SHA-256 of `group/version/kind`.
-fn storage_hash(catalog: &Catalog, kind: &Kind) -> Option<String> {
+fn storage_hash(catalog: &Catalog, kind: &Arc<Kind>) -> Option<String> {
     if matches!(kind.verbs, Verbs::CreateOnly | Verbs::ReadOnly) {
         return None;
     }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::negotiate::{Form, Shape};
 use crate::kinds::parts::table;
 use crate::kinds::{Column, Kind};
+use crate::registry::versions;
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 use crate::schema::table::Type;
@@ -74,7 +75,7 @@ impl Show {
         self.now = Timestamp::now();
     }
 
-    /// A single object in the answer's shape.
+    /// A single object, given in its stored form, in the answer's shape.
     ///
     /// # Errors
     /// 406 where the shape is one for lists.
@@ -84,7 +85,7 @@ impl Show {
             return Ok(Cow::Borrowed(object));
         }
         match self.form.shape {
-            Shape::Whole => Ok(Cow::Borrowed(object)),
+            Shape::Whole => Ok(versions::shown(&self.kind, object)),
             Shape::Metadata => Ok(Cow::Owned(self.metadata(object))),
             Shape::MetadataList => Err(Status::new(
                 406,
@@ -135,6 +136,15 @@ impl Show {
     /// Writes one element of a list's `items` (or `rows`) as JSON.
     pub fn item(&self, record: &Record, out: &mut Vec<u8>) {
         match self.form.shape {
+            Shape::Whole if self.kind.conversion.is_some() => {
+                let stored = record.to_value();
+                let mut object = versions::shown(&self.kind, &stored).into_owned();
+                if let Some(map) = object.as_object_mut() {
+                    map.remove("apiVersion");
+                    map.remove("kind");
+                }
+                write_value(&object, out);
+            }
             Shape::Whole if self.is_builtin() => record.render_item(out),
             Shape::Whole => record.render(out),
             Shape::Table => write_value(&self.row(&record.to_value()), out),
@@ -145,6 +155,9 @@ impl Show {
     /// Writes the object of a watch event as JSON; `first` says whether a table still needs its head.
     pub fn event(&self, record: &Record, first: bool, out: &mut Vec<u8>) {
         match self.form.shape {
+            Shape::Whole if self.kind.conversion.is_some() => {
+                write_value(&versions::shown(&self.kind, &record.to_value()), out);
+            }
             Shape::Whole => record.render(out),
             Shape::Metadata | Shape::MetadataList => write_value(&self.metadata(&record.to_value()), out),
             Shape::Table => {
@@ -222,7 +235,7 @@ impl Show {
         match self.include {
             Include::None => row["object"] = Value::Null,
             Include::Metadata => row["object"] = self.metadata(object),
-            Include::Object => row["object"] = object.clone(),
+            Include::Object => row["object"] = versions::shown(&self.kind, object).into_owned(),
         }
         row
     }
@@ -231,7 +244,7 @@ impl Show {
         json!({
             "apiVersion": format!("meta.k8s.io/{}", self.form.version),
             "kind": "PartialObjectMetadata",
-            "metadata": object.get("metadata").cloned().unwrap_or_default(),
+            "metadata": versions::shown(&self.kind, object).get("metadata").cloned().unwrap_or_default(),
         })
     }
 

@@ -66,7 +66,7 @@ impl GarbageCollector {
         let mut tasks = JoinSet::new();
         for (number, kind) in catalog.iter().enumerate() {
             let stored = matches!(kind.verbs, Verbs::All | Verbs::NoDeleteCollection);
-            if stored && kind.group != "events.k8s.io" {
+            if stored && kind.conversion.is_none() {
                 tasks.spawn(Arc::clone(&self).follow_kind(Arc::clone(kind), u16::try_from(number).unwrap_or(u16::MAX)));
             }
         }

@@ -54,6 +54,7 @@ pub fn all() -> Vec<Kind> {
         review::access(),
         event::new_kind(),
         pod_autoscaler::kind(),
+        pod_autoscaler::first_kind(),
         cron_job::kind(),
         job::kind(),
         signing_request::kind(),

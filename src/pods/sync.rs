@@ -30,6 +30,10 @@ use crate::schema::object::Object;
 
 use found::Found;
 
+/// How many pods are worked on at a time: enough to keep the engine busy, few enough that a hundred new pods
+/// do not stand in memory together.
+const AT_ONCE: usize = 8;
+
 /// A pod in work.
 pub(in crate::pods) struct View<'a> {
     pub(in crate::pods) key: &'a PodKey,
@@ -80,13 +84,13 @@ impl View<'_> {
 }
 
 impl Inner {
-    /// Works on the queue: many pods at a time, each by one task.
+    /// Works on the queue: some pods at a time, each by one task.
     pub(super) async fn work(self: Arc<Self>) {
         let mut tasks: JoinSet<PodKey> = JoinSet::new();
         let (mut busy, mut again) = (HashSet::new(), HashSet::new());
         loop {
             tokio::select! {
-                key = self.queue.next() => {
+                key = self.queue.next(), if tasks.len() < AT_ONCE => {
                     if busy.insert(key.clone()) {
                         let inner = Arc::clone(&self);
                         tasks.spawn(async move {

@@ -1,6 +1,7 @@
 //! Admission: what a default cluster does to objects that are written, and refuses, by looking at
 //! other objects. One plugin a file, in upstream's order.
 
+mod certificates;
 mod namespace;
 mod pod;
 mod service_account;
@@ -10,15 +11,22 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Registry, Target};
+use super::{Part, Registry, Target, WriteOptions};
 use crate::kinds::Kind;
 use crate::kinds::scheduling::priority_class;
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 
 /// Fills in and refuses on a create.
-pub(super) async fn create(registry: &Registry, kind: &Arc<Kind>, object: &mut Value) -> Result<(), Status> {
+pub(super) async fn create(
+    registry: &Registry,
+    kind: &Arc<Kind>,
+    object: &mut Value,
+    options: &WriteOptions,
+) -> Result<(), Status> {
     namespace::exists(registry, kind, object).await?;
+    certificates::create(kind, object)?;
+    certificates::stamp(kind, object, &options.user);
     match (kind.group.as_ref(), kind.plural.as_ref()) {
         ("", "pods") => {
             service_account::admit(registry, object).await?;
@@ -33,6 +41,18 @@ pub(super) async fn create(registry: &Registry, kind: &Arc<Kind>, object: &mut V
         _ => {}
     }
     Ok(())
+}
+
+/// Refuses on an update.
+pub(super) async fn update(
+    registry: &Registry,
+    kind: &Kind,
+    part: Part,
+    object: &Value,
+    old: &Value,
+    options: &WriteOptions,
+) -> Result<(), Status> {
+    certificates::update(registry, kind, part, object, old, options).await
 }
 
 /// Refuses a delete.

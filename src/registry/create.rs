@@ -25,7 +25,8 @@ enum Managed {
 }
 
 impl Registry {
-    /// Stores a new object. `object` is decoded; `target.name` is empty, or must be its name.
+    /// Stores a new object. `object` is decoded, of the version of the target; `target.name` is empty, or must
+    /// be its name.
     ///
     /// # Errors
     /// The status that a kube-apiserver gives: 403 by admission, 404 for its namespace, 409 where the
@@ -85,11 +86,12 @@ impl Registry {
         warnings.extend(meta::dedup_owners(&mut object));
         meta::wipe(&mut object);
         if managed == Managed::Unset {
-            fields::created(kind, &mut object, options, at);
+            fields::created(&self.catalog(), kind, &mut object, options, at);
         }
+        let stored_kind = self.to_stored(kind, &mut object);
         // Admission sees a name that is still to be generated as upstream's does: not at all.
         meta::place(&mut object, &target.namespace);
-        admission::create(self, kind, &mut object).await?;
+        admission::create(self, kind, &mut object, options).await?;
         self.guard(target, &object, None, options).await?;
         meta::fill(&mut object, &target.namespace, at);
 
@@ -104,11 +106,11 @@ impl Registry {
         let mut errors = Errors::new();
         rules::validate(&object, kind.meta_rules(), &mut errors);
         kind.strategy.validate(&object, &mut errors);
-        check(kind, &object, &errors)?;
+        check(&stored_kind, &object, &errors)?;
         // A Service with mistakes of its own is told these before that an address is taken.
         let allocated = allocated?;
         warnings.extend(kind.strategy.warnings(&object, None));
-        settle(kind, &mut object);
+        settle(&stored_kind, &mut object);
 
         let key = Key::new(catalog::storage_name(kind), &target.namespace, object.name());
         if options.dry_run {
@@ -150,8 +152,8 @@ impl Registry {
         let outcome = self.0.store.commit(writes).await;
         let mut records = outcome.map_err(|error| match error {
             store::Error::Exists => exists(kind, name),
-            store::Error::NotFound => Status::not_found(&kind.group, &kind.plural, name),
-            store::Error::Conflict { .. } => Status::modified(&kind.group, &kind.plural, name),
+            store::Error::NotFound => Status::not_found(kind.home_group(), &kind.plural, name),
+            store::Error::Conflict { .. } => Status::modified(kind.home_group(), &kind.plural, name),
             other => failed(&other),
         })?;
         records.pop().ok_or_else(|| Status::internal("the store answered a write with nothing"))
@@ -160,7 +162,7 @@ impl Registry {
 
 /// 409, as a create says it.
 pub(super) fn exists(kind: &Kind, name: &str) -> Status {
-    Status::already_exists(&kind.group, &kind.plural, name)
+    Status::already_exists(kind.home_group(), &kind.plural, name)
 }
 
 /// Sets `apiVersion` and `kind`.

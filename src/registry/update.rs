@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::create::{check, normalise, prepare_type, settle};
-use super::{Registry, Target, WriteOptions, Written, catalog, effect, fields, meta, now};
+use super::{Registry, Target, WriteOptions, Written, admission, catalog, effect, fields, meta, now, versions};
 use crate::kinds::Kind;
 use crate::schema::field::{Errors, Path};
 use crate::schema::meta as rules;
@@ -60,7 +60,7 @@ impl Changed {
     }
 }
 
-/// Makes the wanted object of the current one. It is called again when somebody else has changed the
+/// Makes the wanted object of the current one, both in the version of the target. It is called again when somebody else has changed the
 /// object meanwhile, unless it sets a resourceVersion.
 pub type Change<'a> = dyn FnMut(&Value) -> Result<Changed, Status> + Send + 'a;
 
@@ -82,12 +82,13 @@ impl Registry {
             tries += 1;
             let record = self.get(target).await?;
             let old = record.to_value();
-            let changed = change(&old)?;
+            let shown = versions::shown(&target.kind, &old);
+            let changed = change(&shown)?;
             let conditional = {
                 let wanted = changed.object.resource_version();
                 !wanted.is_empty() && wanted != old.resource_version()
             };
-            let outcome = self.update_once(target, part, &record, &old, changed, options).await;
+            let outcome = self.update_once(target, part, &record, (&old, &shown), changed, options).await;
             match outcome {
                 Err(Raced::Race) if tries < TRIES && !conditional => {}
                 Err(Raced::Race) => return Err(modified(target)),
@@ -102,7 +103,7 @@ impl Registry {
         target: &Target,
         part: Part,
         record: &Record,
-        old: &Value,
+        (old, shown): (&Value, &Value),
         changed: Changed,
         options: &WriteOptions,
     ) -> Result<Written, Raced> {
@@ -116,15 +117,17 @@ impl Registry {
         preconditions(target, &object, uid.as_deref(), old)?;
         warnings.extend(meta::dedup_owners(&mut object));
         if !managed {
-            fields::updated(kind, part, old, &mut object, options, at);
+            fields::updated(&self.catalog(), kind, part, shown, &mut object, options, at);
         }
+        let stored_kind = self.to_stored(kind, &mut object);
 
         meta::keep(&mut object, old);
+        admission::update(self, kind, part, &object, old, options).await?;
         if part == Part::Main {
             self.guard(target, &object, Some(old), options).await?;
         }
         prepare(kind, part, &mut object, old);
-        normalise(kind, &mut object);
+        normalise(&stored_kind, &mut object);
         let allocated =
             if part == Part::Main { self.allocate_on_update(kind, &mut object, old).await } else { Ok(None) };
         let mut errors = Errors::new();
@@ -134,12 +137,12 @@ impl Registry {
             Part::Status => kind.strategy.validate_status(&object, old, &mut errors),
             Part::Sub(name) => kind.strategy.validate_subresource(name, &object, old, &mut errors),
         }
-        check(kind, &object, &errors)?;
+        check(&stored_kind, &object, &errors)?;
         let allocated = allocated?;
         if part == Part::Main {
             warnings.extend(kind.strategy.warnings(&object, Some(old)));
         }
-        settle(kind, &mut object);
+        settle(&stored_kind, &mut object);
 
         if object == *old || options.dry_run {
             return Ok(Written { object, warnings, created: false });
@@ -174,7 +177,7 @@ impl From<Status> for Raced {
 }
 
 fn modified(target: &Target) -> Status {
-    Status::modified(&target.kind.group, &target.kind.plural, &target.name)
+    Status::modified(target.kind.home_group(), &target.kind.plural, &target.name)
 }
 
 /// Identity and version, where the client named them.
@@ -186,7 +189,7 @@ fn preconditions(target: &Target, object: &Value, uid: Option<&str>, old: &Value
             let mut errors = Errors::new();
             let path = Path::new("metadata").child("resourceVersion");
             errors.invalid_raw(&path, "0", "must be specified for an update");
-            return Err(Status::invalid(&kind.group, &kind.kind, &target.name, &errors));
+            return Err(Status::invalid(kind.home_group(), &kind.kind, &target.name, &errors));
         }
     } else if wanted.parse::<u64>().is_err() {
         return Err(Status::unclassified(format!(
@@ -201,7 +204,7 @@ fn preconditions(target: &Target, object: &Value, uid: Option<&str>, old: &Value
             catalog::storage_path(kind, &target.namespace, &target.name),
             old.uid()
         );
-        return Err(Status::conflict(&kind.group, &kind.plural, &target.name, &detail));
+        return Err(Status::conflict(kind.home_group(), &kind.plural, &target.name, &detail));
     }
     if !wanted.is_empty() && wanted != "0" && wanted != old.resource_version() {
         return Err(modified(target));

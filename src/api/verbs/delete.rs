@@ -10,7 +10,7 @@ use super::super::decode;
 use super::read;
 use super::write::{check_dry_run, done};
 use crate::kinds::Propagation;
-use crate::registry::Target;
+use crate::registry::{Target, versions};
 use crate::registry::delete::{DeleteOptions, Deleted};
 use crate::schema::field::{Errors, Path};
 use crate::schema::object::Object;
@@ -123,7 +123,7 @@ pub async fn collection(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>
             Err(status) if status.code == 404 => {}
             Err(status) => return Err(status),
         }
-        let mut object = record.to_value();
+        let mut object = versions::shown(&cx.kind, &record.to_value()).into_owned();
         if builtin && let Some(map) = object.as_object_mut() {
             map.remove("apiVersion");
             map.remove("kind");

@@ -125,7 +125,8 @@ impl Parsed {
     ) -> Result<Changed, Status> {
         warnings.extend(self.warnings.iter().cloned());
         if self.is_apply() {
-            let object = fields::applied(&cx.kind, part, old, &self.document, write, options.force)?;
+            let catalog = cx.api.registry().catalog();
+            let object = fields::applied(&catalog, &cx.kind, part, old, &self.document, write, options.force)?;
             return Ok(Changed { object, managed: true, uid: None });
         }
         let mut object = old.cloned().unwrap_or_default();

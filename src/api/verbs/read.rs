@@ -32,7 +32,7 @@ const BOOKMARK_SECONDS: u64 = 60;
 pub async fn get(cx: &Context<'_>, target: &Target) -> Result<Response<Body>, Status> {
     let show = cx.show(&target.kind)?;
     let record = cx.api.registry().get(target).await?;
-    if cx.form == Form::JSON {
+    if cx.form == Form::JSON && target.kind.conversion.is_none() {
         let mut bytes = Vec::with_capacity(record.size() + 64);
         record.render(&mut bytes);
         return Ok(body::response(200, "application/json", body::full(bytes)));

@@ -31,6 +31,8 @@ impl Inner {
         if let Some(message) = self.claims_of(pod).await? {
             return self.refuse(key, pod, message, false).await;
         }
+        // Two pods checked together would both get the last room.
+        let _turn = self.scheduling.lock().await;
         let all = self.registry.all(&*self.registry.kind("", "pods")?, None).await?;
         // Room that was made for a pod is its own until it comes.
         let coming = |other: &Value| {

@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::payload::{Files, Owner};
+use crate::failpoint;
 use crate::pods::Error;
 
 /// The link that leads to the files in force.
@@ -21,16 +22,27 @@ fn told(what: &str, path: &Path) -> impl FnOnce(io::Error) -> Error {
 }
 
 /// Makes the folder of all volumes, which nobody else can look into, and the folder of a volume in it.
-fn folder(root: &Path, path: &Path, mode: u32) -> Result<bool, Error> {
+fn folder(root: &Path, path: &Path, mode: u32, group: Option<u32>) -> Result<(), Error> {
     if path.is_dir() {
-        return Ok(false);
+        return Ok(());
     }
     let parent = path.parent().unwrap_or(root);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(told("cannot make", root))?;
     fs::DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(told("cannot make", parent))?;
-    fs::create_dir(path).map_err(told("cannot make", path))?;
-    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(told("cannot make", path))?;
-    Ok(true)
+    // Under its name it is there with its mode, or not at all.
+    let fresh = parent.join(format!("..{}", uuid::Uuid::new_v4().simple()));
+    let make = || -> io::Result<()> {
+        fs::create_dir(&fresh)?;
+        fs::set_permissions(&fresh, Permissions::from_mode(mode))?;
+        if let Some(group) = group {
+            chown(&fresh, None, Some(group))?;
+            // A change of the owner may take the mark of the group away.
+            fs::set_permissions(&fresh, Permissions::from_mode(0o2777))?;
+        }
+        failpoint::pass("folder", "made");
+        fs::rename(&fresh, path)
+    };
+    make().inspect_err(|_| _ = fs::remove_dir(&fresh)).map_err(told("cannot make", path))
 }
 
 /// What an empty folder is of.
@@ -49,30 +61,27 @@ const WITHIN: &str = "data";
 
 /// An empty folder for a pod; gives where it is.
 pub(super) fn empty(root: &Path, path: &Path, medium: &Medium, group: Option<u32>) -> Result<PathBuf, Error> {
-    let mut new = folder(root, path, 0o777)?;
-    let mut seen = path.to_owned();
-    if let Some((kind, mut options)) = match medium {
-        Medium::Disk => None,
-        Medium::Memory(size) => Some(("tmpfs", size.map(|size| format!(",size={size}")).unwrap_or_default())),
+    let (kind, mut options) = match medium {
+        Medium::Disk => {
+            folder(root, path, 0o777, group)?;
+            return Ok(path.to_owned());
+        }
+        Medium::Memory(size) => ("tmpfs", size.map(|size| format!(",size={size}")).unwrap_or_default()),
         Medium::Huge(page, size) => {
             let page = page.map(|page| format!(",pagesize={page}")).unwrap_or_default();
-            Some(("hugetlbfs", page + &size.map(|size| format!(",size={size}")).unwrap_or_default()))
+            ("hugetlbfs", page + &size.map(|size| format!(",size={size}")).unwrap_or_default())
         }
-    } {
+    };
+    folder(root, path, 0o755, None)?;
+    if !is_mount(path) {
         options.insert_str(0, "mode=0755");
-        if !is_mount(path) {
-            let options = std::ffi::CString::new(options).unwrap_or_default();
-            let flags = MountFlags::NOSUID | MountFlags::NODEV;
-            mount(kind, path, kind, flags, options.as_c_str())
-                .map_err(|error| told("cannot mount memory at", path)(error.into()))?;
-        }
-        seen = path.join(WITHIN);
-        new = folder(path, &seen, 0o777)?;
+        let options = std::ffi::CString::new(options).unwrap_or_default();
+        let flags = MountFlags::NOSUID | MountFlags::NODEV;
+        mount(kind, path, kind, flags, options.as_c_str())
+            .map_err(|error| told("cannot mount memory at", path)(error.into()))?;
     }
-    if let (true, Some(group)) = (new, group) {
-        chown(&seen, None, Some(group)).map_err(told("cannot give", &seen))?;
-        fs::set_permissions(&seen, Permissions::from_mode(0o2777)).map_err(told("cannot give", &seen))?;
-    }
+    let seen = path.join(WITHIN);
+    folder(path, &seen, 0o777, group)?;
     Ok(seen)
 }
 
@@ -118,10 +127,13 @@ fn is_mount(path: &Path) -> bool {
 
 /// Makes the files of a projected volume those that are given; touches nothing where they are so already.
 pub(super) fn project(root: &Path, path: &Path, files: &Files, owner: &Owner) -> Result<(), Error> {
-    folder(root, path, 0o755)?;
+    folder(root, path, 0o755, None)?;
     let link = path.join(DATA);
     let current = fs::read_link(&link).ok();
     if current.is_some() && is_same(&link, files) {
+        // What an end in the middle of a change left undone.
+        show(path, files)?;
+        forget(path, current.as_deref());
         return Ok(());
     }
     let name = format!("..{}", uuid::Uuid::new_v4().simple());
@@ -130,12 +142,23 @@ pub(super) fn project(root: &Path, path: &Path, files: &Files, owner: &Owner) ->
     let aside = path.join("..data_tmp");
     let _ = fs::remove_file(&aside);
     symlink(&name, &aside).map_err(told("cannot link", &aside))?;
+    failpoint::pass("files", "written");
     fs::rename(&aside, &link).map_err(told("cannot link", &link))?;
+    failpoint::pass("files", "in force");
     show(path, files)?;
-    if let Some(old) = current {
-        let _ = fs::remove_dir_all(path.join(old));
-    }
+    forget(path, Some(Path::new(&name)));
     Ok(())
+}
+
+/// Removes files that are in force no more, or never were.
+fn forget(path: &Path, current: Option<&Path>) {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if folder && name.to_string_lossy().starts_with("..") && Some(Path::new(&name)) != current {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 fn is_same(folder: &Path, files: &Files) -> bool {
@@ -228,12 +251,9 @@ pub(crate) fn inside(volume: &str, part: &str) -> Result<String, String> {
 /// Makes an empty file that any user of a container may write to.
 pub(crate) fn make_file(root: &Path, path: &Path) -> Result<(), Error> {
     let parent = path.parent().unwrap_or(root);
-    folder(root, parent, 0o755)?;
-    if !path.exists() {
-        fs::write(path, b"").map_err(told("cannot make", path))?;
-        fs::set_permissions(path, Permissions::from_mode(0o666)).map_err(told("cannot make", path))?;
-    }
-    Ok(())
+    folder(root, parent, 0o755, None)?;
+    let file = fs::OpenOptions::new().create(true).append(true).open(path).map_err(told("cannot make", path))?;
+    file.set_permissions(Permissions::from_mode(0o666)).map_err(told("cannot make", path))
 }
 
 /// Removes the volumes of a pod; what is in memory is unmounted first.
@@ -249,6 +269,7 @@ pub(crate) fn remove(pod: &Path) -> io::Result<()> {
             unmount(&path, UnmountFlags::DETACH)?;
         }
     }
+    failpoint::pass("folder", "is removed");
     fs::remove_dir_all(pod)
 }
 
@@ -314,6 +335,21 @@ mod tests {
         assert_eq!(mode(&deep.join("file")), 0o600, "the root says that all is as it should be");
         give(&folder.0, group, true).await.expect("given");
         assert_eq!(mode(&deep.join("file")), 0o660);
+    }
+
+    #[test]
+    fn a_change_that_was_cut_short_is_made_whole() {
+        let folder = Folder::new();
+        let (root, volume) = (folder.0.join("volumes"), folder.0.join("volumes/uid/config"));
+        project(&root, &volume, &files(&[("a", "1")]), &Owner::default()).expect("written");
+        // As where the power went after the rename: the files are in force, their links are not.
+        let old = fs::read_link(volume.join(DATA)).expect("link");
+        write_all(&volume.join("..fresh"), &files(&[("b", "2")]), &Owner::default()).expect("written");
+        fs::remove_file(volume.join(DATA)).expect("removed");
+        symlink("..fresh", volume.join(DATA)).expect("linked");
+        project(&root, &volume, &files(&[("b", "2")]), &Owner::default()).expect("written");
+        assert_eq!(fs::read_to_string(volume.join("b")).expect("file"), "2");
+        assert!(fs::symlink_metadata(volume.join("a")).is_err() && !volume.join(old).exists());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::kinds::rbac::GROUP;
 use crate::kinds::scheduling::priority_class;
 use crate::registry::create::{normalise, prepare_type};
 use crate::registry::rbac::rules::Rules;
-use crate::registry::{Part, Registry, Target, WriteOptions, failed, fields, meta, now};
+use crate::registry::{Catalog, Part, Registry, Target, WriteOptions, failed, fields, meta, now};
 use crate::schema::object::Object;
 use crate::schema::rules::items;
 use crate::schema::status::Status;
@@ -31,7 +31,7 @@ impl Registry {
             (GROUP, "roles", policy::roles()),
             ("scheduling.k8s.io", "priorityclasses", priority_classes()),
         ];
-        let at = now();
+        let (catalog, at) = (self.catalog(), now());
         let mut writes = Vec::new();
         for (group, plural, wanted) in sets {
             // A kind that is not served has no objects.
@@ -40,8 +40,8 @@ impl Registry {
             for object in wanted {
                 let same = |one: &&Value| one.name() == object.name() && one.namespace() == object.namespace();
                 writes.extend(match existing.iter().find(same) {
-                    None => Some(create(&kind, object, options, at)),
-                    Some(old) => mend(&kind, old, &object, options, at),
+                    None => Some(create(&catalog, &kind, object, options, at)),
+                    Some(old) => mend(&catalog, &kind, old, &object, options, at),
                 });
             }
         }
@@ -67,12 +67,12 @@ fn priority_classes() -> Vec<Value> {
     priority_class::SYSTEM.iter().map(class).collect()
 }
 
-fn create(kind: &Arc<Kind>, mut object: Value, options: &WriteOptions, at: Timestamp) -> Write {
+fn create(catalog: &Catalog, kind: &Arc<Kind>, mut object: Value, options: &WriteOptions, at: Timestamp) -> Write {
     let namespace = object.namespace().to_owned();
     prepare_type(kind, &mut object);
     kind.strategy.default(&mut object);
     normalise(kind, &mut object);
-    fields::created(kind, &mut object, options, at);
+    fields::created(catalog, kind, &mut object, options, at);
     meta::fill(&mut object, &namespace, at);
     if kind.strategy.counts_generation(&object, &object).is_some() {
         object.metadata_mut().insert("generation".into(), json!(1));
@@ -83,7 +83,14 @@ fn create(kind: &Arc<Kind>, mut object: Value, options: &WriteOptions, at: Times
 }
 
 /// Adds what an object that is there lacks; `None` where that is nothing or it is not to be touched.
-fn mend(kind: &Arc<Kind>, old: &Value, wanted: &Value, options: &WriteOptions, at: Timestamp) -> Option<Write> {
+fn mend(
+    catalog: &Catalog,
+    kind: &Arc<Kind>,
+    old: &Value,
+    wanted: &Value,
+    options: &WriteOptions,
+    at: Timestamp,
+) -> Option<Write> {
     if kind.group != GROUP || old.annotation(AUTO_UPDATE) == Some("false") {
         return None;
     }
@@ -107,7 +114,7 @@ fn mend(kind: &Arc<Kind>, old: &Value, wanted: &Value, options: &WriteOptions, a
     if object == *old {
         return None;
     }
-    fields::updated(kind, Part::Main, old, &mut object, options, at);
+    fields::updated(catalog, kind, Part::Main, old, &mut object, options, at);
     normalise(kind, &mut object);
     let key = Target::new(kind, old.namespace(), old.name()).key();
     let expect = old.resource_version().parse().ok()?;
@@ -136,7 +143,7 @@ mod tests {
     use super::*;
     use crate::kinds;
     use crate::registry::update::Changed;
-    use crate::registry::{Catalog, Settings};
+    use crate::registry::Settings;
     use crate::store::Store;
 
     async fn cluster() -> (Registry, WriteOptions) {
