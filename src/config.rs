@@ -14,6 +14,7 @@ use std::time::Duration;
 use ipnet::Ipv4Net;
 use tracing::level_filters::LevelFilter;
 
+mod device;
 mod error;
 mod report;
 mod resolve;
@@ -23,6 +24,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+pub use device::{Device, DeviceNode};
 pub use error::{Error, Origin};
 pub use settings::{
     ApiSettings, EngineSettings, ForeignSettings, ImageSettings, LogSettings, NetworkSettings, NodeSettings, Settings,
@@ -81,6 +83,12 @@ pub struct Node {
     pub name: String,
     /// Pods that may be bound to it, 1 to 10000.
     pub max_pods: u32,
+    /// Devices that pods may ask for.
+    pub devices: Vec<Device>,
+    /// Processes and threads that each container may have; `None` is as many as the machine has.
+    pub pids_limit: Option<i64>,
+    /// Sysctls that pods may set besides the safe ones; `*` at the end stands for anything.
+    pub unsafe_sysctls: Vec<String>,
 }
 
 /// Where the engine is.

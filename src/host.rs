@@ -26,6 +26,6 @@ pub mod token;
     deprecated,
     reason = "the new function is unsafe, for types that may change their descriptor; OwnedFd never does"
 )]
-fn register(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+pub(crate) fn register(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::new(descriptor)
 }

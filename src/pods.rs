@@ -9,6 +9,7 @@
 //! ```
 
 mod backoff;
+mod devices;
 mod events;
 #[cfg(test)]
 mod fake;
@@ -36,6 +37,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::config::Device;
 use crate::engine::{self, Engine};
 use crate::host::token::TokenKey;
 use crate::network::addresses::{AddressPool, Network};
@@ -79,6 +81,12 @@ pub struct Settings {
     pub use_present: bool,
     /// A pull that brings nothing for this long is given up.
     pub pull_stall: Duration,
+    /// Sysctls that a pod may set besides the safe ones; `*` at the end stands for anything.
+    pub unsafe_sysctls: Vec<String>,
+    /// Devices that pods may ask for.
+    pub devices: Vec<Device>,
+    /// Processes and threads that each container may have.
+    pub pids_limit: Option<i64>,
 }
 
 impl Settings {
@@ -99,6 +107,9 @@ impl Settings {
             issuer: String::new(),
             use_present: false,
             pull_stall: Duration::from_secs(120),
+            unsafe_sysctls: Vec::new(),
+            devices: Vec::new(),
+            pids_limit: None,
         }
     }
 }
@@ -135,6 +146,7 @@ pub(crate) struct Inner {
     addresses: Mutex<AddressPool>,
     pulls: images::Pulls,
     probes: probes::Probes,
+    devices: devices::Devices,
     /// Ids of containers that k2d itself removes.
     removing: Mutex<HashSet<String>>,
     tasks: Mutex<JoinSet<()>>,
@@ -164,6 +176,7 @@ impl Node {
         let recorder = Recorder::new(registry.clone(), &settings.node);
         Self(Arc::new(Inner {
             facts: node::Capacity::read(settings.max_pods, &settings.data_dir),
+            devices: devices::Devices::new(settings.devices.clone()),
             settings,
             registry,
             engine,
@@ -199,6 +212,8 @@ impl Node {
         parts.spawn(Arc::clone(&inner).work());
         parts.spawn(Arc::clone(&inner).keep_node());
         parts.spawn(probes::run(Arc::clone(&inner)));
+        parts.spawn(Arc::clone(&inner).follow_network());
+        parts.spawn(devices::follow(Arc::clone(&inner)));
         parts.spawn(Arc::clone(&inner).record());
         while parts.join_next().await.is_some() {}
     }

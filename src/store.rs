@@ -135,6 +135,12 @@ pub enum Write {
         /// The object; its revision is ignored.
         record: Record,
     },
+    /// The same without the disk: the object is seen everywhere and gone after a restart. What becomes of it later
+    /// is not written either.
+    Pass {
+        /// The object; its revision is ignored.
+        record: Record,
+    },
     /// Replaces an object.
     Update {
         /// The new state; its revision is ignored. A volatile status that it repeats stays volatile.

@@ -245,6 +245,121 @@ fn what_the_engine_left_behind_keeps_no_container_down() {
 }
 
 #[test]
+fn memory_is_there_again_before_its_container_starts() {
+    with_bed(10, async |bed: &mut Bed| {
+        bed.start();
+        let mut container = shell("main", "sleep 1000");
+        container["volumeMounts"] = json!([{"name": "m", "mountPath": "/m"}]);
+        let volumes = json!([{"name": "m", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}]);
+        bed.create("pods", pod("one", json!({"containers": [container], "volumes": volumes}))).await;
+        let up = bed.until("one", is_ready).await;
+        let kind = "grep ' /m ' /proc/mounts | cut -d' ' -f3";
+        assert_eq!(bed.exec("one", &["sh", "-c", kind]).await, (0, "tmpfs\n".to_owned()));
+        assert_ne!(
+            bed.exec("one", &["dd", "if=/dev/zero", "of=/m/x", "bs=1M", "count=2"]).await.0,
+            0,
+            "it has a limit"
+        );
+        // As a start of the machine leaves it: the memory is gone, and the engine comes before k2d.
+        let id = bed.ids().await.remove(0);
+        bed.stop();
+        bed.engine.stop_container(&id, None, Some(std::time::Duration::ZERO)).await.expect("stopped");
+        let folder = bed.folder().join("volumes").join(up["metadata"]["uid"].as_str().expect("a uid")).join("m");
+        rustix::mount::unmount(&folder, rustix::mount::UnmountFlags::DETACH).expect("unmounted");
+        bed.engine.start_container(&id).await.expect_err("not on the disk instead");
+        bed.start();
+        bed.until("one", is_ready).await;
+        assert_eq!(bed.exec("one", &["sh", "-c", kind]).await, (0, "tmpfs\n".to_owned()));
+    });
+}
+
+#[test]
+fn a_pod_that_takes_too_much_disk_is_evicted() {
+    with_bed(11, async |bed: &mut Bed| {
+        bed.start();
+        let mut container = shell("main", "dd if=/dev/zero of=/d/x bs=1M count=3; sleep 1000");
+        container["volumeMounts"] = json!([{"name": "d", "mountPath": "/d"}]);
+        let volumes = json!([{"name": "d", "emptyDir": {"sizeLimit": "1Mi"}}]);
+        bed.create("pods", pod("big", json!({"containers": [container], "volumes": volumes}))).await;
+        let over = bed.until("big", |pod| pod["status"]["phase"] == "Failed").await;
+        assert_eq!(over["status"]["reason"], "Evicted");
+        assert_eq!(over["status"]["message"], "Usage of EmptyDir volume \"d\" exceeds the limit \"1Mi\". ");
+        let ended = |pod: &Value| !pod["status"]["containerStatuses"][0]["state"]["terminated"].is_null();
+        let over = bed.until("big", ended).await;
+        assert_eq!(over["status"]["phase"], "Failed");
+        let conditions = over["status"]["conditions"].as_array().expect("conditions");
+        assert!(conditions.iter().any(|one| one["type"] == "DisruptionTarget" && one["status"] == "True"));
+        assert!(bed.event_reasons("big").await.iter().any(|one| one == "Evicted"));
+    });
+}
+
+#[test]
+fn limits_change_in_a_container_that_runs() {
+    with_bed(12, async |bed: &mut Bed| {
+        bed.start();
+        let mut container = shell("main", "sleep 1000");
+        container["resources"] = json!({"limits": {"cpu": "100m", "memory": "32Mi"}, "requests": {"cpu": "50m"}});
+        bed.create("pods", pod("one", json!({"containers": [container]}))).await;
+        bed.until("one", is_ready).await;
+        let before = bed.ids().await;
+        bed.change_by("resize", "one", |pod| {
+            let resources = &mut pod["spec"]["containers"][0]["resources"];
+            resources["limits"] = json!({"cpu": "200m", "memory": "64Mi"});
+        })
+        .await;
+        let shown = |pod: &Value| pod["status"]["containerStatuses"][0]["resources"]["limits"].clone();
+        bed.until("one", |pod| shown(pod) == json!({"cpu": "200m", "memory": "64Mi"})).await;
+        assert_eq!(bed.ids().await, before, "the same container");
+        let memory = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null";
+        assert_eq!(bed.exec("one", &["sh", "-c", memory]).await.1, "67108864\n");
+    });
+}
+
+#[test]
+fn what_protects_arrives_in_the_container() {
+    with_bed(13, async |bed: &mut Bed| {
+        bed.start();
+        let mut container = shell("main", "sleep 1000");
+        container["securityContext"] = json!({"runAsUser": 1000, "runAsGroup": 1001, "readOnlyRootFilesystem": true,
+            "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}});
+        container["volumeMounts"] = json!([{"name": "e", "mountPath": "/e"}]);
+        let context = json!({"fsGroup": 1234, "supplementalGroups": [77],
+            "sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "80"}]});
+        let spec = json!({"containers": [container], "securityContext": context,
+            "volumes": [{"name": "e", "emptyDir": {}}]});
+        bed.create("pods", pod("safe", spec)).await;
+        bed.until("safe", is_ready).await;
+        let script = "id -u; id -g; id -G; touch /x 2>/dev/null || echo read-only; stat -c %g /e; \
+            grep -E 'NoNewPrivs|CapEff|Seccomp:' /proc/self/status | tr -s '\t' ' '; \
+            cat /proc/sys/net/ipv4/ip_unprivileged_port_start";
+        let (_, said) = bed.exec("safe", &["sh", "-c", script]).await;
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines[..2], ["1000", "1001"]);
+        assert!(["77", "1234"].iter().all(|group| lines[2].split(' ').any(|one| one == *group)), "{said}");
+        assert_eq!(lines[3..5], ["read-only", "1234"]);
+        assert_eq!(lines[5..], ["CapEff: 0000000000000000", "NoNewPrivs: 1", "Seccomp: 2", "80"]);
+    });
+}
+
+#[test]
+fn a_device_arrives_in_the_container_that_asks_for_it() {
+    with_bed(14, async |bed: &mut Bed| {
+        bed.devices = vec![k2d::config::Device::parse("k2d.io/serial=/dev/zero:/dev/ttyS9").expect("a device")];
+        bed.start();
+        bed.until_node_ready().await;
+        let mut container = shell("main", "sleep 1000");
+        container["resources"] = json!({"limits": {"k2d.io/serial": "1"}});
+        bed.create("pods", pod("one", json!({"containers": [container]}))).await;
+        bed.until("one", is_ready).await;
+        assert_eq!(bed.exec("one", &["sh", "-c", "head -c 3 /dev/ttyS9 | wc -c"]).await, (0, "3\n".to_owned()));
+        let other = shell("main", "sleep 1000");
+        bed.create("pods", pod("two", json!({"containers": [other]}))).await;
+        bed.until("two", is_ready).await;
+        assert_ne!(bed.exec("two", &["test", "-e", "/dev/ttyS9"]).await.0, 0);
+    });
+}
+
+#[test]
 fn containers_of_others_are_shown_and_not_touched() {
     with_bed(8, async |bed: &mut Bed| {
         bed.start();

@@ -47,6 +47,9 @@ pub fn node(config: &Config, engine: &Engine, key: &Arc<TokenKey>, registry: &Re
         issuer: issuer(&config.network.cluster_domain),
         use_present: config.images.offline == Offline::UsePresent,
         pull_stall: config.images.pull_stall,
+        unsafe_sysctls: config.node.unsafe_sysctls.clone(),
+        devices: config.node.devices.clone(),
+        pids_limit: config.node.pids_limit,
     };
     Some(Node::new(settings, registry.clone(), engine.clone(), Arc::clone(key)))
 }

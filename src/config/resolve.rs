@@ -12,8 +12,8 @@ use tracing::level_filters::LevelFilter;
 use super::error::{Error, Origin};
 use super::source::{Loaded, Sources};
 use super::{
-    Api, AuditLog, Config, Engine, EngineSocket, Foreign, Images, Log, LogFormat, Network, Node, Offline, Storage,
-    Store,
+    Api, AuditLog, Config, Device, Engine, EngineSocket, Foreign, Images, Log, LogFormat, Network, Node, Offline,
+    Storage, Store,
 };
 
 impl Config {
@@ -41,6 +41,12 @@ impl Loaded {
             node: Node {
                 name: self.node_name(host_name)?,
                 max_pods: self.number("node.max-pods", set.node.max_pods, 1..=10_000)?,
+                devices: self.devices()?,
+                pids_limit: match set.node.pids_limit {
+                    0 => None,
+                    limit => Some(self.number("node.pids-limit", limit, 16..=4_194_304)?),
+                },
+                unsafe_sysctls: set.node.allowed_unsafe_sysctls.clone(),
             },
             engine: Engine { socket: self.engine()? },
             images: Images {
@@ -152,6 +158,18 @@ impl Loaded {
             }
             name => self.check("node.name", name, is_domain, DOMAIN),
         }
+    }
+
+    fn devices(&self) -> Result<Vec<Device>, Error> {
+        let mut devices: Vec<Device> = Vec::new();
+        for text in &self.settings.node.devices {
+            let device = Device::parse(text).map_err(|message| self.bad("node.devices", message))?;
+            if devices.iter().any(|other| other.name == device.name) {
+                return Err(self.bad("node.devices", format!("`{}` is named twice", device.name)));
+            }
+            devices.push(device);
+        }
+        Ok(devices)
     }
 
     fn engine(&self) -> Result<EngineSocket, Error> {

@@ -92,11 +92,25 @@ pub struct NodeSettings {
     pub name: String,
     /// Pods.
     pub max_pods: u64,
+    /// Lines as [`super::Device::parse`] reads them.
+    #[serde(deserialize_with = "list")]
+    pub devices: Vec<String>,
+    /// Processes; 0 is no limit.
+    pub pids_limit: u64,
+    /// Names of sysctls.
+    #[serde(deserialize_with = "list")]
+    pub allowed_unsafe_sysctls: Vec<String>,
 }
 
 impl Default for NodeSettings {
     fn default() -> Self {
-        Self { name: String::new(), max_pods: 110 }
+        Self {
+            name: String::new(),
+            max_pods: 110,
+            devices: Vec::new(),
+            pids_limit: 0,
+            allowed_unsafe_sysctls: Vec::new(),
+        }
     }
 }
 

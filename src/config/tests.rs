@@ -143,6 +143,9 @@ fn unusable_values_are_refused_with_file_line_and_key() {
         ("log.level = \"loud\"", "key `log.level`"),
         ("images.offline = \"retry\"", "`use-present`"),
         ("engine.socket = \"docker.sock\"", "absolute path"),
+        ("node.devices = [\"serial=/dev/ttyUSB0\"]", "a domain of its own"),
+        ("node.devices = [\"a.b/c=/dev/x\", \"a.b/d=/dev/x\"]", "named twice"),
+        ("node.pids-limit = 3", "3 is not within 16"),
     ] {
         let error = error_of(text);
         assert!(error.starts_with("k2d.toml:1: key `") && error.contains(words), "{text}: {error}");

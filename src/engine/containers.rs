@@ -34,6 +34,17 @@ impl Engine {
         Ok(body.into_detail())
     }
 
+    /// Bytes that a container has written over its image. The engine counts them one by one: this is slow.
+    pub async fn container_size(&self, id: &str) -> Result<u64> {
+        #[derive(serde::Deserialize)]
+        struct SizeBody {
+            #[serde(default, rename = "SizeRw")]
+            written: Option<i64>,
+        }
+        let body: SizeBody = self.get(&format!("/containers/{}/json?size=1", segment(id)?)).await?;
+        Ok(body.written.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0))
+    }
+
     /// Makes a container, and gives its id. It is not started.
     pub async fn create_container(&self, spec: &ContainerSpec) -> Result<String> {
         let version = self.version().await?;

@@ -29,6 +29,8 @@ const IFA_F_DADFAILED: u32 = 0x08;
 const IFA_F_TENTATIVE: u32 = 0x40;
 /// RTMGRP_IPV4_IFADDR and RTMGRP_IPV6_IFADDR.
 const ADDRESS_GROUPS: u32 = 0x10 | 0x100;
+/// Addresses and routes of IPv4 (rtnetlink(7): `RTMGRP_IPV4_IFADDR`, `RTMGRP_IPV4_ROUTE`).
+const ROUTE_GROUPS: u32 = 0x10 | 0x40;
 const HEADER: usize = 16;
 const ADDRESS_HEADER: usize = 8;
 
@@ -151,7 +153,19 @@ impl Changes {
     /// # Errors
     /// The kernel gives no route socket.
     pub fn subscribe() -> io::Result<Self> {
-        let socket = open(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, ADDRESS_GROUPS)?;
+        Self::of(ADDRESS_GROUPS)
+    }
+
+    /// The same for changes of the way to other machines: routes, and the addresses that come with them.
+    ///
+    /// # Errors
+    /// As [`Changes::subscribe`].
+    pub fn subscribe_routes() -> io::Result<Self> {
+        Self::of(ROUTE_GROUPS)
+    }
+
+    fn of(groups: u32) -> io::Result<Self> {
+        let socket = open(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, groups)?;
         Ok(Self(super::register(socket)?))
     }
 

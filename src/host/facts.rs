@@ -107,6 +107,44 @@ impl Disk {
     }
 }
 
+/// Memory that is kept for huge pages of one size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HugePages {
+    /// Bytes of a page.
+    pub size: u64,
+    /// Pages that are kept.
+    pub count: u64,
+}
+
+impl HugePages {
+    /// Those that the machine keeps, by size.
+    #[must_use]
+    pub fn read() -> Vec<Self> {
+        let entries = std::fs::read_dir("/sys/kernel/mm/hugepages").into_iter().flatten().flatten();
+        let mut all: Vec<Self> = entries
+            .filter_map(|entry| {
+                let name = entry.file_name();
+                let kib: u64 = name.to_str()?.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse().ok()?;
+                let count = std::fs::read_to_string(entry.path().join("nr_hugepages")).ok()?.trim().parse().ok()?;
+                Some(Self { size: kib.saturating_mul(1024), count })
+            })
+            .filter(|pages| pages.count > 0)
+            .collect();
+        all.sort_by_key(|pages| pages.size);
+        all
+    }
+
+    /// The name of the resource, such as `hugepages-2Mi`.
+    #[must_use]
+    pub fn resource(&self) -> String {
+        match (self.size >> 30, self.size >> 20) {
+            (0, 0) => format!("hugepages-{}Ki", self.size >> 10),
+            (0, mib) => format!("hugepages-{mib}Mi"),
+            (gib, _) => format!("hugepages-{gib}Gi"),
+        }
+    }
+}
+
 /// The host's name as the kernel has it.
 #[must_use]
 pub fn host_name() -> String {

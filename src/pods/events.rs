@@ -27,7 +27,7 @@ struct Said {
     component: &'static str,
     about: Value,
     kind: &'static str,
-    reason: &'static str,
+    reason: String,
     message: String,
     at: Timestamp,
 }
@@ -46,12 +46,12 @@ impl Recorder {
     }
 
     /// Tells something of a pod, or of a container in it (`field`, such as `spec.containers{name}`).
-    pub(super) fn pod(&self, pod: &Value, field: Option<&str>, level: Level, reason: &'static str, message: String) {
+    pub(super) fn pod(&self, pod: &Value, field: Option<&str>, level: Level, reason: &str, message: String) {
         self.say("kubelet", pod, field, level, reason, message);
     }
 
     /// Tells what the scheduler says of a pod.
-    pub(super) fn scheduler(&self, pod: &Value, level: Level, reason: &'static str, message: String) {
+    pub(super) fn scheduler(&self, pod: &Value, level: Level, reason: &str, message: String) {
         self.say("default-scheduler", pod, None, level, reason, message);
     }
 
@@ -61,7 +61,7 @@ impl Recorder {
         pod: &Value,
         field: Option<&str>,
         level: Level,
-        reason: &'static str,
+        reason: &str,
         message: String,
     ) {
         let mut about = json!({
@@ -73,7 +73,8 @@ impl Recorder {
         }
         let kind = if level == Level::Warning { "Warning" } else { "Normal" };
         // Nobody receives any more when the node ends.
-        let _ = self.send.send(Said { component, about, kind, reason, message, at: Timestamp::now() });
+        let _ =
+            self.send.send(Said { component, about, kind, reason: reason.to_owned(), message, at: Timestamp::now() });
     }
 }
 

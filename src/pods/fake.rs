@@ -22,7 +22,7 @@ use crate::engine::{Engine, Socket};
 use crate::host::token::TokenKey;
 use crate::network::addresses::Network;
 use crate::registry::filter::Filter;
-use crate::registry::{self, Catalog, Registry, WriteOptions};
+use crate::registry::{self, Catalog, Changed, Part, Registry, WriteOptions};
 use crate::schema::object::Object;
 use crate::store::Store;
 
@@ -37,6 +37,8 @@ pub(super) struct Books {
     pub(super) refusals: BTreeMap<String, String>,
     /// Calls that change something, in their order: method and path.
     pub(super) calls: Vec<String>,
+    /// Id of every network; empty is that of the beginning.
+    pub(super) network: String,
     count: u64,
 }
 
@@ -45,14 +47,17 @@ pub(super) struct Bed {
     pub(super) books: Arc<Mutex<Books>>,
     pub(super) registry: Registry,
     pub(super) node: Node,
+    settings: Settings,
     folder: PathBuf,
     events: broadcast::Sender<String>,
-    /// Ended with the bed.
-    _running: tokio::task::JoinSet<()>,
+    engine: Option<tokio::task::JoinHandle<()>>,
+    runs: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Drop for Bed {
     fn drop(&mut self) {
+        self.stop();
+        self.stop_engine();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
@@ -74,10 +79,7 @@ impl Bed {
         let listener = UnixListener::bind(&socket).expect("a socket");
         let books = Arc::new(Mutex::new(Books::default()));
         let (events, _) = broadcast::channel(64);
-        let mut running = tokio::task::JoinSet::new();
-        running.spawn(serve(listener, Arc::clone(&books), events.clone()));
-        let engine =
-            Engine::connect(crate::engine::Settings { socket: Socket::Path(socket), timeout: Duration::from_secs(10) });
+        let engine = tokio::spawn(serve(listener, Arc::clone(&books), events.clone()));
         let mut settings = Settings {
             instance: "k2d".into(),
             node: "n".into(),
@@ -90,12 +92,27 @@ impl Bed {
             ..Settings::new(Network::new([10, 42, 0, 0].into(), 16).expect("a network"))
         };
         change(&mut settings);
-        let key = Arc::new(TokenKey::open(&folder.join("key")).expect("a key"));
-        let node = Node::new(settings, registry.clone(), engine, key);
-        running.spawn(node.clone().run());
-        let bed = Self { books, registry, node, folder, events, _running: running };
+        let (node, runs) = run(&settings, &registry);
+        let (engine, runs) = (Some(engine), Some(runs));
+        let bed = Self { books, registry, node, settings, folder, events, engine, runs };
         bed.until("nodes", "", "n", |node| !node["status"]["allocatable"].is_null()).await;
         bed
+    }
+
+    /// Ends the node in the middle of whatever it does.
+    pub(super) fn stop(&mut self) {
+        self.runs.take().inspect(|runs| runs.abort());
+    }
+
+    /// Starts it again.
+    pub(super) fn start_again(&mut self) {
+        let (node, runs) = run(&self.settings, &self.registry);
+        (self.node, self.runs) = (node, Some(runs));
+    }
+
+    /// Ends the engine; its containers are as they were.
+    pub(super) fn stop_engine(&mut self) {
+        self.engine.take().inspect(|engine| engine.abort());
     }
 
     /// Makes an object with defaults.
@@ -118,6 +135,20 @@ impl Bed {
             self.create("", "serviceaccounts", json!({"metadata": {"name": "default", "namespace": "default"}})).await;
         }
         self.create("", "pods", object).await;
+    }
+
+    /// Changes a pod by a subresource.
+    pub(super) async fn change(&self, part: &'static str, name: &str, change: impl Fn(&mut Value) + Send + Sync) {
+        let target = self.registry.target("", "pods", "default", name).expect("a kind");
+        let mut change = |old: &Value| {
+            let mut object = old.clone();
+            change(&mut object);
+            Ok(Changed { object, managed: false, uid: None })
+        };
+        self.registry
+            .update(&target, Part::Sub(part), &mut change, &WriteOptions::internal("test"))
+            .await
+            .expect("changed");
     }
 
     /// The object, once it is so.
@@ -168,6 +199,16 @@ impl Bed {
         found.cloned().unwrap_or_default()
     }
 
+    /// Ends a container, as its program would.
+    pub(super) fn end(&self, name: &str, code: i64) {
+        let id = self.container(name).text("/Id").to_owned();
+        let mut books = lock(&self.books);
+        if let Some(one) = books.containers.get_mut(&id) {
+            ended(one, code);
+            tell(&self.events, "die", one);
+        }
+    }
+
     /// Ends the pause that a container has after a failure.
     pub(super) fn end_pause(&self, pod: &str) {
         let inner = &self.node.0;
@@ -182,6 +223,15 @@ impl Bed {
     pub(super) fn tell(&self, name: &str, action: &str) {
         tell(&self.events, action, &self.container(name));
     }
+}
+
+fn run(settings: &Settings, registry: &Registry) -> (Node, tokio::task::JoinHandle<()>) {
+    let socket = Socket::Path(settings.data_dir.join("engine.sock"));
+    let engine = Engine::connect(crate::engine::Settings { socket, timeout: Duration::from_secs(10) });
+    let key = Arc::new(TokenKey::open(&settings.data_dir.join("key")).expect("a key"));
+    let node = Node::new(settings.clone(), registry.clone(), engine, key);
+    let runs = tokio::spawn(node.clone().run());
+    (node, runs)
 }
 
 fn ended(one: &mut Value, code: i64) {
@@ -244,7 +294,9 @@ async fn answer(
             });
             Response::new(StreamBody::new(follow).boxed_unsync())
         }
-        (&Method::GET, ["networks", name]) => say(200, &json!({"Id": "net", "Name": name, "Driver": "bridge"})),
+        (&Method::GET, ["networks", name]) => {
+            say(200, &json!({"Id": format!("net{}", lock(books).network), "Name": name, "Driver": "bridge"}))
+        }
         (&Method::GET, ["images", .., "json"]) => {
             let id = format!("sha256:{}", path[1..path.len() - 1].join("-"));
             say(200, &json!({"Id": id, "RepoTags": [path[1..path.len() - 1].join("/")], "Config": {}}))

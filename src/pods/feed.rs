@@ -1,13 +1,16 @@
 //! Which pod to look at: from the store's watches and from the engine's events.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use serde_json::Value;
 use tokio::task::JoinSet;
 
-use super::translate::names;
+use super::memory::PodMemory;
+use super::translate::{container, names};
 use super::{Error, Inner, PodKey, foreign, lock};
 use crate::engine::{ContainerAction, Event, Filter, NetworkSpec};
 use crate::registry::delete::DeleteOptions;
@@ -88,7 +91,8 @@ impl Inner {
     /// Room may have come for pods that had none.
     pub(super) fn wake_unbound(&self) {
         let memory = lock(&self.memory);
-        memory.iter().filter(|(_, pod)| !pod.unbound.is_empty()).for_each(|(key, _)| self.queue.add(key.clone()));
+        let waits = |pod: &PodMemory| !pod.unbound.is_empty() || !pod.resizes.is_empty();
+        memory.iter().filter(|(_, pod)| waits(pod)).for_each(|(key, _)| self.queue.add(key.clone()));
     }
 
     /// Follows the engine.
@@ -172,10 +176,12 @@ impl Inner {
             labels: [(names::INSTANCE.to_owned(), settings.instance.clone())].into(),
             ..NetworkSpec::default()
         };
-        self.engine.ensure_network(&spec).await?;
+        let network = self.engine.ensure_network(&spec).await?;
+        let known = self.knows_engine(&network.id);
         let filter = Filter::label_value(names::INSTANCE, settings.instance.as_str());
-        let mut keys = std::collections::BTreeSet::new();
-        let mut uids = std::collections::BTreeSet::new();
+        let mut keys = BTreeSet::new();
+        let mut uids = BTreeSet::new();
+        let mut there = BTreeSet::new();
         for container in self.engine.containers(&filter).await? {
             let label = |key: &str| container.labels.get(key).map(String::as_str).unwrap_or_default();
             if let Ok(address) = label(names::ADDRESS).parse() {
@@ -183,16 +189,45 @@ impl Inner {
                 let _ = lock(&self.addresses).take(address);
             }
             uids.insert(label(names::POD_UID).to_owned());
+            there.insert((label(names::POD_UID).to_owned(), label(names::CONTAINER).to_owned()));
+            self.devices.hold(label(names::POD_UID), label(names::CONTAINER), label(names::DEVICES));
             keys.insert((label(names::POD_NAMESPACE).to_owned(), label(names::POD_NAME).to_owned()));
         }
+        // A pod that comes from now on is worked on when it comes; all others are in this list.
+        self.connected.store(true, Ordering::Relaxed);
         let pods = self.registry.all(&*self.registry.kind("", "pods")?, None).await?;
         uids.extend(pods.iter().map(|pod| pod.uid().to_owned()));
+        for pod in pods.iter().filter(|pod| known && self.lost_containers(pod, &there)) {
+            self.removed_by_hand(&(pod.namespace().to_owned(), pod.name().to_owned()), pod.uid()).await;
+        }
         self.sweep_volumes(&uids);
         keys.extend(pods.iter().map(|pod| (pod.namespace().to_owned(), pod.name().to_owned())));
         keys.extend(self.foreign_keys(&pods).await?);
-        self.connected.store(true, Ordering::Relaxed);
         keys.into_iter().for_each(|key| self.queue.add(key));
         Ok(())
+    }
+
+    /// Whether this is the engine of before, by the pod network that it had: another one, or one that lost its data,
+    /// has no containers because it never had them.
+    fn knows_engine(&self, network: &str) -> bool {
+        let path = self.settings.data_dir.join("engine-network");
+        if std::fs::read_to_string(&path).is_ok_and(|known| known == network) {
+            return true;
+        }
+        if let Err(error) = crate::host::files::write_private(&path, network.as_bytes()) {
+            tracing::warn!(%error, "cannot note which engine this is");
+        }
+        false
+    }
+
+    /// Whether a container of a pod was started once and is gone: it was removed while nobody looked.
+    fn lost_containers(&self, pod: &Value, there: &BTreeSet<(String, String)>) -> bool {
+        let (uid, mine) = (pod.uid(), pod.text("/spec/nodeName") == self.settings.node);
+        let sidecars = pod.list("/spec/initContainers").iter().filter(|one| container::is_sidecar(one));
+        let names = sidecars.chain(pod.list("/spec/containers")).map(|one| one.text("/name"));
+        let lost =
+            |name: &str| !there.contains(&(uid.to_owned(), name.to_owned())) && self.started_file(uid, name).exists();
+        mine && !pod.is_deleting() && names.chain([names::PAUSE]).any(lost)
     }
 
     async fn container_event(&self, key: PodKey, action: &ContainerAction, facts: &Facts<'_>) {
@@ -205,8 +240,8 @@ impl Inner {
             ContainerAction::Die { exit_code } => {
                 let mut memory = lock(&self.memory);
                 if let Some(pod) = memory.get_mut(&key).filter(|pod| pod.uid == facts.uid) {
-                    let container = pod.containers.entry(facts.container.to_owned()).or_default();
-                    container.died(facts.id, exit_code.unwrap_or(137), facts.time);
+                    let one = pod.containers.entry(facts.container.to_owned()).or_default();
+                    one.died(facts.id, exit_code.unwrap_or(137), facts.time);
                 }
             }
             ContainerAction::Oom => {
@@ -240,7 +275,7 @@ impl Inner {
     }
 
     /// Removes the files of pods that are gone.
-    fn sweep_volumes(&self, uids: &std::collections::BTreeSet<String>) {
+    fn sweep_volumes(&self, uids: &BTreeSet<String>) {
         let Ok(entries) = std::fs::read_dir(self.volumes_dir()) else { return };
         for entry in entries.flatten() {
             let uid = entry.file_name().to_string_lossy().into_owned();

@@ -150,7 +150,7 @@ impl Inner {
         kind.strategy.default(&mut pod);
         let target = Target::new(&kind, &key.0, &key.1);
         let record = Record::from_value(target.key(), &pod);
-        match self.registry.store().commit(vec![Write::Create { record }]).await {
+        match self.registry.store().commit(vec![Write::Pass { record }]).await {
             Ok(_) | Err(crate::store::Error::Exists) => Ok(self.registry.get(&target).await?.to_value()),
             Err(error) => Err(error.into()),
         }

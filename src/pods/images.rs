@@ -15,6 +15,7 @@ use super::backoff::Backoff;
 use super::events::Level;
 use super::{Error, Inner, PodKey, lock};
 use crate::engine::{self, Credentials, ImageDetail, ImageRef};
+use crate::host::addresses::Changes;
 use crate::schema::object::Object;
 
 /// Pulls by uid of the pod and name of the container.
@@ -31,6 +32,8 @@ struct Pull {
     backoff: Backoff,
     /// Reason and message of the latest failure.
     failure: Option<(&'static str, String)>,
+    /// The pod, where the registry could not be reached.
+    away: Option<PodKey>,
 }
 
 impl Pull {
@@ -129,7 +132,9 @@ impl Inner {
         let task = tokio::spawn(async move {
             let begun = Instant::now();
             let result = inner.pull_one_of(&reference, credentials).await;
-            inner.pulled(&pod, key, &of, &image, &field, begun.elapsed(), result);
+            let away = matches!(result, Err(engine::Error::RegistryUnreachable(_)));
+            let present = away && inner.engine.image_exists(&image).await.unwrap_or(false);
+            inner.pulled(&pod, key, &of, &image, &field, begun.elapsed(), present, result);
         });
         let mut pulls = lock(&self.pulls.0);
         let waits = match pulls.get_mut(&place) {
@@ -210,6 +215,7 @@ impl Inner {
         image: &str,
         field: &str,
         took: Duration,
+        present: bool,
         result: Result<ImageDetail, engine::Error>,
     ) {
         let mut pulls = lock(&self.pulls.0);
@@ -227,7 +233,7 @@ impl Inner {
                 );
                 self.tell(pod, field, Level::Normal, "Pulled", message);
             }
-            Err(engine::Error::RegistryUnreachable(cause)) if self.settings.use_present && pull.failure.is_none() => {
+            Err(engine::Error::RegistryUnreachable(cause)) if self.settings.use_present && present => {
                 pull.done = true;
                 drop(pulls);
                 let message = format!("The registry cannot be reached ({cause}); a present image \"{image}\" is used");
@@ -236,6 +242,7 @@ impl Inner {
             Err(error) => {
                 let message = format!("failed to pull and unpack image \"{image}\": {error}");
                 pull.backoff.fail();
+                pull.away = matches!(error, engine::Error::RegistryUnreachable(_)).then(|| key.clone());
                 pull.failure = Some(("ErrImagePull", message.clone()));
                 drop(pulls);
                 let told = format!("Failed to pull image \"{image}\": {message}");
@@ -244,6 +251,29 @@ impl Inner {
             }
         }
         self.queue.add(key);
+    }
+
+    /// Tries the pulls again whose registry could not be reached, whenever the machine's way to the network changes.
+    pub(super) async fn follow_network(self: Arc<Self>) {
+        let routes = match Changes::subscribe_routes() {
+            Ok(routes) => routes,
+            Err(error) => {
+                tracing::warn!(%error, "pulls are not tried again at once when the network returns");
+                return std::future::pending().await;
+            }
+        };
+        while routes.next().await.is_ok() {
+            // Name servers come a moment after a route.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let mut pulls = lock(&self.pulls.0);
+            for pull in pulls.values_mut() {
+                if let (Some(key), None) = (pull.away.take(), &pull.task) {
+                    pull.backoff.end_pause();
+                    self.queue.add(key);
+                }
+            }
+        }
+        std::future::pending().await
     }
 
     /// A container was made of the image: the next one asks anew where the policy is `Always`.

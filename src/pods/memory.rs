@@ -1,13 +1,14 @@
 //! What the node remembers of a pod between two looks. All of it can be lost: it comes back from the
 //! engine, from labels and from files, or is only a pause that begins anew.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::backoff::Backoff;
+use super::sync::resize::Pending;
 use super::translate::names;
 use super::translate::refs::References;
 use super::translate::status::terminated;
@@ -28,6 +29,12 @@ pub(super) struct PodMemory {
     pub(super) ends: Option<Timestamp>,
     /// Failures of its volumes.
     pub(super) volumes_failed: u32,
+    /// The node has taken it.
+    pub(super) admitted: bool,
+    /// When the disk that it takes was measured last.
+    pub(super) measured: Option<tokio::time::Instant>,
+    /// Resizes that are not done, by container.
+    pub(super) resizes: BTreeMap<String, Pending>,
     /// Why it was not bound.
     pub(super) unbound: String,
 }
@@ -143,12 +150,20 @@ impl ContainerMemory {
             _ => "Error",
         };
         let time = |at: Option<Timestamp>| at.map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let of_before = at.is_some() && at < begun;
+        let begun = if of_before { at } else { begun.or(at) };
+        let end = json!({
+            "exitCode": exit_code, "reason": reason, "startedAt": time(begun), "finishedAt": time(at),
+            "containerID": format!("docker://{id}"),
+        });
+        if of_before {
+            // The next run was seen before this was told.
+            self.last = Some(end);
+            return;
+        }
         self.before = self.end.take();
         self.ended = at;
-        self.end = Some(json!({
-            "exitCode": exit_code, "reason": reason, "startedAt": time(begun.or(at)), "finishedAt": time(at),
-            "containerID": format!("docker://{id}"),
-        }));
+        self.end = Some(end);
     }
 
     /// How the run that was seen last ended, if it has.

@@ -13,11 +13,14 @@ use tokio::sync::Notify;
 
 use super::{Error, Inner};
 use crate::engine::{EngineKind, Info};
-use crate::host::facts::{Disk, Facts};
+use crate::host::facts::{Disk, Facts, HugePages, Memory};
 use crate::registry::{Changed, Part, Target};
 use crate::schema::object::Object;
 use crate::schema::status::Status;
-use crate::store::Expect;
+use crate::store::{self, Expect, Record, Write};
+
+/// How often the lease is renewed, and the state of the machine looked at.
+const BEAT: Duration = Duration::from_secs(60);
 
 /// What the machine has for pods.
 pub(super) struct Capacity {
@@ -33,6 +36,8 @@ pub(super) struct Capacity {
     pub(super) lowest_oom_score: i64,
     /// Docker ends its containers with itself, unless it is told to keep them.
     ends_with_engine: AtomicBool,
+    /// The lease that is there is that of this run.
+    leased: AtomicBool,
     changed: Notify,
 }
 
@@ -50,6 +55,7 @@ impl Capacity {
             pods,
             lowest_oom_score: lowest_oom_score(),
             ends_with_engine: AtomicBool::new(false),
+            leased: AtomicBool::new(false),
             changed: Notify::new(),
         }
     }
@@ -61,6 +67,15 @@ impl Capacity {
             "memory": format!("{}Ki", self.memory / 1024),
             "pods": self.pods.to_string(),
         })
+    }
+
+    /// What pods may use. Pages that are kept for huge ones are no memory for others.
+    fn allocatable(&self) -> Value {
+        let huge: u64 = HugePages::read().iter().map(|pages| pages.size.saturating_mul(pages.count)).sum();
+        let mut amounts = self.amounts();
+        let left = self.memory.saturating_sub(i64::try_from(huge).unwrap_or(0));
+        amounts["memory"] = format!("{}Ki", left / 1024).into();
+        amounts
     }
 }
 
@@ -74,7 +89,17 @@ impl Inner {
     pub(super) async fn keep_node(self: Arc<Self>) {
         loop {
             match self.show_node().await {
-                Ok(()) => self.facts.changed.notified().await,
+                Ok(()) => {
+                    let shown = Pressure::read(&self.settings.data_dir);
+                    while tokio::time::timeout(BEAT, self.facts.changed.notified()).await.is_err() {
+                        if let Err(error) = self.renew_lease().await {
+                            tracing::warn!(%error, "cannot renew the lease of the node");
+                        }
+                        if Pressure::read(&self.settings.data_dir) != shown {
+                            break;
+                        }
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(%error, "cannot show the node");
                     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -107,7 +132,7 @@ impl Inner {
         if info.is_some() && is_tainted(&node) {
             self.untaint(&target).await?;
         }
-        self.take_lease().await?;
+        self.renew_lease().await?;
         self.wake_unbound();
         Ok(())
     }
@@ -176,10 +201,23 @@ impl Inner {
         } else {
             ("False", "KubeletNotReady", "container runtime is down")
         };
+        let short = Pressure::read(&self.settings.data_dir);
+        let memory = match short.memory {
+            true => ("True", "KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+            false => ("False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        };
+        let disk = match short.disk {
+            true => ("True", "KubeletHasDiskPressure", "kubelet has disk pressure"),
+            false => ("False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        };
+        let processes = match short.processes {
+            true => ("True", "KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+            false => ("False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        };
         let conditions: Vec<Value> = [
-            ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-            ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-            ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+            ("MemoryPressure", memory.0, memory.1, memory.2),
+            ("DiskPressure", disk.0, disk.1, disk.2),
+            ("PIDPressure", processes.0, processes.1, processes.2),
             ("Ready", ready.0, ready.1, ready.2),
         ]
         .into_iter()
@@ -189,10 +227,20 @@ impl Inner {
             || node.text("/status/nodeInfo/containerRuntimeVersion").to_owned(),
             |info| format!("{}://{}", info.kind.to_string().to_lowercase(), info.version),
         );
+        let (mut capacity, mut allocatable) = (self.facts.amounts(), self.facts.allocatable());
+        for pages in HugePages::read() {
+            let amount = format!("{}Ki", pages.size.saturating_mul(pages.count) / 1024);
+            capacity[pages.resource()] = amount.clone().into();
+            allocatable[pages.resource()] = amount.into();
+        }
+        for (resource, (all, present)) in self.devices.counts() {
+            capacity[resource.as_str()] = all.to_string().into();
+            allocatable[resource.as_str()] = present.to_string().into();
+        }
         json!({
             "addresses": addresses,
-            "allocatable": self.facts.amounts(),
-            "capacity": self.facts.amounts(),
+            "allocatable": allocatable,
+            "capacity": capacity,
             "conditions": conditions,
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
             "nodeInfo": {
@@ -210,24 +258,69 @@ impl Inner {
         })
     }
 
-    /// The lease of the node, as tools look for it. Nobody waits for its renewal: the node and its API are one
-    /// program.
-    async fn take_lease(&self) -> Result<(), Error> {
+    /// The lease of the node, as tools look for it. It is in memory alone: one on disk would be written each time.
+    async fn renew_lease(&self) -> Result<(), Error> {
         let name = self.settings.node.as_str();
         let Ok(target) = self.registry.target("coordination.k8s.io", "leases", "kube-node-lease", name) else {
             return Ok(());
         };
-        if self.registry.find(&target).await?.is_some() {
-            return Ok(());
-        }
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
-        let lease = json!({
-            "metadata": {"name": name, "namespace": "kube-node-lease"},
-            "spec": {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": now, "acquireTime": now},
-        });
-        match self.registry.create(&target, lease, &Self::options()).await {
-            Err(status) if status.code != 409 => Err(status.into()),
-            _ => Ok(()),
+        let store = self.registry.store();
+        let ours = self.facts.leased.load(Ordering::Relaxed);
+        let written = match self.registry.find(&target).await? {
+            Some(old) if ours => {
+                let mut lease = old.to_value();
+                lease["spec"]["renewTime"] = now.into();
+                let record = Record::from_value(target.key(), &lease);
+                store.commit(vec![Write::Update { record, expect: old.revision }]).await
+            }
+            old => {
+                let delete = old.map(|old| Write::Delete { key: target.key(), expect: Some(old.revision), last: None });
+                let mut lease = json!({
+                    "metadata": {"name": name, "namespace": "kube-node-lease", "uid": uuid::Uuid::new_v4().to_string(),
+                        "creationTimestamp": Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()},
+                    "spec": {"holderIdentity": name, "leaseDurationSeconds": 3 * BEAT.as_secs(), "renewTime": now},
+                });
+                lease["apiVersion"] = target.kind.api_version().into();
+                lease["kind"] = "Lease".into();
+                let record = Record::from_value(target.key(), &lease);
+                self.facts.leased.store(true, Ordering::Relaxed);
+                store.commit(delete.into_iter().chain([Write::Pass { record }]).collect()).await
+            }
+        };
+        match written {
+            // Somebody else writes it, or its namespace goes.
+            Ok(_) | Err(store::Error::Conflict { .. } | store::Error::NotFound | store::Error::Exists) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What is short on the machine, by the limits at which a kubelet says so: 100 MiB of memory (or a twentieth of it, on
+/// a small board), a tenth of the disk, a twentieth of the processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Pressure {
+    memory: bool,
+    disk: bool,
+    processes: bool,
+}
+
+impl Pressure {
+    fn read(data_dir: &Path) -> Self {
+        let memory = Memory::read();
+        let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        // Of `running/all` in the fourth field.
+        let load = text("/proc/loadavg");
+        let tasks = load.split_whitespace().nth(3).and_then(|field| field.split_once('/')?.1.parse().ok());
+        Self::of(memory, Disk::of(data_dir), tasks.unwrap_or(0), text("/proc/sys/kernel/pid_max").trim().parse().ok())
+    }
+
+    fn of(memory: Memory, disk: Option<Disk>, tasks: u64, most: Option<u64>) -> Self {
+        let disk = disk.unwrap_or_default();
+        Self {
+            memory: memory.available < (100 << 20).min(memory.total / 20),
+            disk: disk.available < disk.total / 10,
+            processes: most.is_some_and(|most| tasks.saturating_mul(20) > most.saturating_mul(19)),
         }
     }
 }
@@ -260,4 +353,19 @@ fn condition(node: &Value, kind: &str, status: &str, reason: &str, message: &str
         "type": kind, "status": status, "reason": reason, "message": message,
         "lastHeartbeatTime": now, "lastTransitionTime": now,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_short_is_told_by_the_limits_of_a_kubelet() {
+        let memory = |available: u64, total: u64| Memory { available: available << 20, total: total << 20, swap: 0 };
+        let disk = |available: u64| Some(Disk { total: 100, available, inodes_free: 1 });
+        assert_eq!(Pressure::of(memory(101, 4096), disk(10), 95, Some(100)), Pressure::default());
+        let all = Pressure { memory: true, disk: true, processes: true };
+        assert_eq!(Pressure::of(memory(99, 4096), disk(9), 96, Some(100)), all);
+        assert!(!Pressure::of(memory(30, 512), None, 0, None).memory, "a small board");
+    }
 }

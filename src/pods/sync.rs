@@ -6,7 +6,10 @@ mod end;
 pub(in crate::pods) mod found;
 mod hooks;
 mod make;
+pub(in crate::pods) mod resize;
 mod status;
+mod usage;
+mod verdict;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -19,10 +22,10 @@ use tokio::task::JoinSet;
 use super::events::Level;
 use super::memory::PodMemory;
 use super::translate::mounts::Places;
+use super::translate::names::Role;
 use super::translate::refs::References;
 use super::translate::{Place, Sources, container};
-use super::{Error, Inner, PodKey, foreign, lock, schedule};
-use crate::registry::{Changed, Part, WriteOptions, label};
+use super::{Error, Inner, PodKey, foreign, lock};
 use crate::schema::object::Object;
 
 use found::Found;
@@ -51,6 +54,11 @@ pub(in crate::pods) struct View<'a> {
 }
 
 impl View<'_> {
+    /// When the first of its containers was made.
+    fn begun(&self) -> Option<Timestamp> {
+        self.own.iter().filter_map(|found| found.detail.created).min()
+    }
+
     fn wait(&mut self, container: &Value, reason: &str, message: impl Into<String>, again: Option<Duration>) {
         self.waits.insert(container.text("/name").to_owned(), (reason.to_owned(), message.into()));
         self.sooner(again);
@@ -157,10 +165,16 @@ impl Inner {
         if pod.is_deleting() {
             return self.terminate(view).await;
         }
-        if !matches!(pod.text("/status/phase"), "Succeeded" | "Failed") {
+        if !is_over(pod.text("/status/phase")) {
+            if let Some(verdict) = self.verdict(&mut view).await? {
+                self.fail(&view, verdict).await?;
+                return Ok(None);
+            }
             self.advance(&mut view).await?;
         }
-        self.publish(&mut view).await?;
+        if is_over(self.publish(&mut view).await?) {
+            self.settle(&view, None).await?;
+        }
         Ok(view.again)
     }
 
@@ -172,6 +186,7 @@ impl Inner {
             let old = std::mem::replace(entry, PodMemory { uid: pod.uid().to_owned(), ..PodMemory::default() });
             self.release(old.address);
             self.forget_pulls(&old.uid);
+            self.devices.release(&old.uid);
         }
         entry.refs = References::of(pod);
     }
@@ -225,14 +240,19 @@ impl Inner {
     /// Volumes, network, init containers, containers: as far as it goes now.
     async fn advance(self: &Arc<Self>, view: &mut View<'_>) -> Result<(), Error> {
         view.sources = self.sources(view.pod).await?;
-        match self.volumes(view.pod, &view.sources, &view.place).await? {
+        let fresh = view.own.iter().all(|found| found.is(Role::Pause));
+        match self.volumes(view.pod, &view.sources, &view.place, fresh).await? {
             Ok(prepared) => {
                 view.places = prepared.places;
                 view.sooner(prepared.again);
                 self.volumes_work(view.key);
             }
             Err(failure) => {
-                if failure.pending {
+                if let Some((reason, message, again)) = failure.waits {
+                    for container in view.pod.list("/spec/containers") {
+                        view.wait(container, reason, message.clone(), again);
+                    }
+                } else if failure.pending {
                     view.sooner(Some(Duration::from_secs(30)));
                 } else {
                     let pause = self.volumes_fail(view.key);
@@ -291,106 +311,11 @@ impl Inner {
         }
         Ok(sources)
     }
+}
 
-    /// Binds a pod to this node if it fits.
-    async fn schedule(&self, key: &PodKey, pod: &Value) -> Result<Option<Duration>, Error> {
-        let scheduler = pod.text("/spec/schedulerName");
-        let ended = matches!(pod.text("/status/phase"), "Succeeded" | "Failed");
-        let gated = !pod.list("/spec/schedulingGates").is_empty();
-        if pod.is_deleting() || gated || ended || !matches!(scheduler, "" | "default-scheduler") {
-            return Ok(None);
-        }
-        let node = self.registry.target("", "nodes", "", &self.settings.node)?;
-        let Some(node) = self.registry.read(&node).await? else {
-            self.unbound(key, "no node");
-            return Ok(None);
-        };
-        if let Some(message) = self.claims_of(pod).await? {
-            return self.refuse(key, pod, message).await;
-        }
-        // Two pods checked together would both get the last room.
-        let _turn = self.scheduling.lock().await;
-        let others = self.registry.all(&*self.registry.kind("", "pods")?, None).await?;
-        if let Err(unfit) = schedule::check(pod, &node, &others) {
-            return self.refuse(key, pod, unfit.message()).await;
-        }
-        self.bind(key, pod).await?;
-        Ok(None)
-    }
-
-    fn unbound(&self, key: &PodKey, message: &str) -> bool {
-        let mut memory = lock(&self.memory);
-        let entry = memory.entry(key.clone()).or_default();
-        if entry.unbound == message {
-            return false;
-        }
-        entry.unbound = message.to_owned();
-        true
-    }
-
-    async fn bind(&self, key: &PodKey, pod: &Value) -> Result<(), Error> {
-        let (uid, node) = (pod.uid().to_owned(), self.settings.node.clone());
-        let topology = self.registry.topology_of(&node).await?;
-        let mut change = |old: &Value| {
-            let mut object = old.clone();
-            if old.uid() == uid && old.text("/spec/nodeName").is_empty() && !old.is_deleting() {
-                object.section_mut("spec").insert("nodeName".into(), node.as_str().into());
-                label(&mut object, &topology);
-                condition(&mut object, json!({"type": "PodScheduled", "status": "True"}));
-            }
-            Ok(Changed { object, managed: true, uid: None })
-        };
-        let options = WriteOptions::internal("kube-scheduler");
-        self.registry.update(&self.target(key)?, Part::Sub("binding"), &mut change, &options).await?;
-        self.unbound(key, "");
-        let message = format!("Successfully assigned {}/{} to {}", key.0, key.1, self.settings.node);
-        self.recorder.scheduler(pod, Level::Normal, "Scheduled", message);
-        Ok(())
-    }
-
-    async fn refuse(&self, key: &PodKey, pod: &Value, message: String) -> Result<Option<Duration>, Error> {
-        let mut object = pod.clone();
-        let new = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message});
-        condition(&mut object, new);
-        self.set_status(pod, object["status"].take()).await?;
-        if self.unbound(key, &message) {
-            self.recorder.scheduler(pod, Level::Warning, "FailedScheduling", message);
-        }
-        Ok(None)
-    }
-
-    /// Whether the claims of a pod are bound; what is in the way otherwise. A claim that waits for its first
-    /// pod is told that this is it.
-    async fn claims_of(&self, pod: &Value) -> Result<Option<String>, Error> {
-        const PREEMPTION: &str = "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.";
-        for claim in References::of(pod).claims {
-            let target = self.registry.target("", "persistentvolumeclaims", pod.namespace(), &claim)?;
-            let Some(object) = self.registry.read(&target).await? else {
-                let reason = format!("persistentvolumeclaim \"{claim}\" not found");
-                return Ok(Some(format!("0/1 nodes are available: {reason}. {PREEMPTION}")));
-            };
-            if object.is_deleting() {
-                let reason = format!("persistentvolumeclaim \"{claim}\" is being deleted");
-                return Ok(Some(format!("0/1 nodes are available: {reason}. {PREEMPTION}")));
-            }
-            if object.text("/status/phase") == "Bound" {
-                continue;
-            }
-            let class = object.text("/spec/storageClassName");
-            let target = self.registry.target("storage.k8s.io", "storageclasses", "", class)?;
-            let class = if class.is_empty() { None } else { self.registry.read(&target).await? };
-            let waits = class.is_some_and(|class| class.text("/volumeBindingMode") == "WaitForFirstConsumer");
-            if waits {
-                if object.annotation("volume.kubernetes.io/selected-node").is_none() {
-                    self.select_node_for_claim(pod.namespace(), &claim).await?;
-                }
-            } else {
-                let reason = "pod has unbound immediate PersistentVolumeClaims";
-                return Ok(Some(format!("0/1 nodes are available: {reason}. {PREEMPTION}")));
-            }
-        }
-        Ok(None)
-    }
+/// Whether a pod in that phase has ended for good.
+pub(super) fn is_over(phase: &str) -> bool {
+    matches!(phase, "Succeeded" | "Failed")
 }
 
 /// Puts a condition in the place of the one of its type.

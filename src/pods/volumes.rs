@@ -7,19 +7,21 @@ mod payload;
 use std::collections::BTreeMap;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
 use super::translate::mounts::{Place as Where, Places};
 use super::translate::{Place, Sources, names};
-use super::{Error, Inner};
+use super::{Error, Inner, images};
 use crate::engine::VolumeSpec;
 use crate::registry::tokens::claims;
 use crate::registry::{Changed, Part};
 use crate::schema::object::Object;
 use crate::schema::quantity::Quantity;
 
+use disk::Medium;
 pub(super) use disk::{inside, make_file, remove, write_file};
 use payload::{Files, Owner};
 
@@ -29,6 +31,8 @@ pub(super) struct Failure {
     pub(super) message: String,
     /// Nothing is wrong: it is still being made.
     pub(super) pending: bool,
+    /// Reason and message of containers that wait for it, and when to look again.
+    pub(super) waits: Option<(&'static str, String, Option<Duration>)>,
 }
 
 /// The volumes of a pod, and when they must be looked at again.
@@ -38,7 +42,11 @@ pub(super) struct Prepared {
 }
 
 fn failed(volume: &str, cause: impl std::fmt::Display) -> Failure {
-    Failure { message: format!("MountVolume.SetUp failed for volume \"{volume}\" : {cause}"), pending: false }
+    Failure {
+        message: format!("MountVolume.SetUp failed for volume \"{volume}\" : {cause}"),
+        pending: false,
+        waits: None,
+    }
 }
 
 impl Inner {
@@ -51,18 +59,27 @@ impl Inner {
     }
 
     /// Makes the volumes of a pod, or brings their files up to date.
+    ///
+    /// `fresh` says that none of its containers was made yet: only then what was in a volume before is given to the
+    /// pod's group.
     pub(super) async fn volumes(
-        &self,
+        self: &Arc<Self>,
         pod: &Value,
         sources: &Sources,
         place: &Place,
+        fresh: bool,
     ) -> Result<Result<Prepared, Failure>, Error> {
         let root = self.pod_dir(pod.uid());
         let mut prepared = Prepared { places: BTreeMap::new(), again: None };
         for volume in pod.list("/spec/volumes") {
             let name = volume.text("/name");
             match self.volume(pod, volume, &root.join(name), sources, place, &mut prepared.again).await? {
-                Ok(place) => _ = prepared.places.insert(name.to_owned(), place),
+                Ok(place) => {
+                    if fresh && let Err(error) = give_to_group(pod, volume, &place).await {
+                        return Ok(Err(failed(name, error)));
+                    }
+                    prepared.places.insert(name.to_owned(), place);
+                }
                 Err(failure) => return Ok(Err(failure)),
             }
         }
@@ -71,7 +88,7 @@ impl Inner {
 
     /// One volume. What the disk refuses is told as an event of the pod, and what runs goes on.
     async fn volume(
-        &self,
+        self: &Arc<Self>,
         pod: &Value,
         volume: &Value,
         path: &Path,
@@ -80,13 +97,17 @@ impl Inner {
         again: &mut Option<Duration>,
     ) -> Result<Result<Where, Failure>, Error> {
         match self.make_volume(pod, volume, path, sources, place, again).await {
-            Err(error @ Error::File { .. }) => Ok(Err(failed(volume.text("/name"), error))),
+            Err(error @ Error::File { .. }) => {
+                // An event may find no room either.
+                tracing::warn!(namespace = pod.namespace(), pod = pod.name(), %error, "a volume cannot be written");
+                Ok(Err(failed(volume.text("/name"), error)))
+            }
             made => made,
         }
     }
 
     async fn make_volume(
-        &self,
+        self: &Arc<Self>,
         pod: &Value,
         volume: &Value,
         path: &Path,
@@ -113,10 +134,17 @@ impl Inner {
                 .map_err(|e| failed(name, e)));
         }
         if let Some(empty) = volume.get("emptyDir") {
-            let memory = empty.text("/medium") == "Memory";
             let size = empty.get("sizeLimit").and_then(|size| Quantity::of(size).ok()).map(|size| size.value());
-            let made = disk::empty(&self.volumes_dir(), path, memory.then_some(size), Owner::of(pod).group);
-            return Ok(made.map(|()| host(path, false)).map_err(|error| failed(name, error)));
+            let medium = match empty.text("/medium") {
+                "" => Medium::Disk,
+                "Memory" => Medium::Memory(size),
+                huge => {
+                    let page = huge.strip_prefix("HugePages-").and_then(|page| Quantity::parse(page).ok());
+                    Medium::Huge(page.map(|page| page.value()), size)
+                }
+            };
+            let made = disk::empty(&self.volumes_dir(), path, &medium, Owner::of(pod).group);
+            return Ok(made.map(|path| host(&path, false)).map_err(|error| failed(name, error)));
         }
         if let Some(wanted) = volume.get("hostPath") {
             let path = Path::new(wanted.text("/path"));
@@ -129,12 +157,30 @@ impl Inner {
             return self.claim(pod, name, &format!("{}-{name}", pod.name()), false).await;
         }
         if let Some(image) = volume.get("image") {
-            return Ok(Ok(Where::Image { image: image.text("/reference").to_owned() }));
+            return self.image_volume(pod, name, image).await;
         }
         if let Some(share) = volume.get("nfs") {
             return self.network_share(pod, name, share).await;
         }
         Ok(Err(failed(name, "this node has no driver for volumes of this kind")))
+    }
+
+    /// The files of an image, which is fetched as that of a container is.
+    async fn image_volume(
+        self: &Arc<Self>,
+        pod: &Value,
+        name: &str,
+        image: &Value,
+    ) -> Result<Result<Where, Failure>, Error> {
+        let reference = image.text("/reference");
+        let wanted =
+            json!({"name": format!("volume/{name}"), "image": reference, "imagePullPolicy": image["pullPolicy"]});
+        Ok(match self.image(pod, &wanted, &format!("spec.volumes{{{name}}}")).await? {
+            images::Found::Present(_) => Ok(Where::Image { image: reference.to_owned() }),
+            images::Found::Waits(reason, message, again) => {
+                Err(Failure { message: String::new(), pending: true, waits: Some((reason, message, again)) })
+            }
+        })
     }
 
     fn project(&self, path: &Path, files: &Files, owner: &Owner) -> Result<(), Error> {
@@ -202,7 +248,7 @@ impl Inner {
         let bound = object.text("/spec/volumeName");
         if object.text("/status/phase") != "Bound" || bound.is_empty() {
             let message = format!("PVC {}/{claim} is not bound yet", pod.namespace());
-            return Ok(Err(Failure { message, pending: true }));
+            return Ok(Err(Failure { message, pending: true, waits: None }));
         }
         let target = self.registry.target("", "persistentvolumes", "", bound)?;
         let Some(found) = self.registry.read(&target).await? else {
@@ -273,6 +319,20 @@ impl Inner {
         let options = crate::registry::WriteOptions::internal("kube-scheduler");
         self.registry.update(&target, Part::Main, &mut change, &options).await?;
         Ok(())
+    }
+}
+
+/// Gives what is in the volume of a claim to the pod's group (API reference of `fsGroup` and
+/// `fsGroupChangePolicy`). Places of the host and shares of others keep their owners, as with a kubelet.
+async fn give_to_group(pod: &Value, volume: &Value, place: &Where) -> Result<(), Error> {
+    let claimed = volume.get("persistentVolumeClaim").is_some() || volume.get("ephemeral").is_some();
+    let Where::Engine { path, read_only: false, .. } = place else { return Ok(()) };
+    match Owner::of(pod).group {
+        Some(group) if claimed && !path.is_empty() => {
+            let always = pod.text("/spec/securityContext/fsGroupChangePolicy") != "OnRootMismatch";
+            disk::give(Path::new(path), group, always).await
+        }
+        _ => Ok(()),
     }
 }
 

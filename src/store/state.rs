@@ -232,12 +232,12 @@ impl<'c> State<'c> {
     fn write(&mut self, write: &Write, staged: &mut Staged) -> Result<Record, Failure> {
         let revision = staged.revision + 1;
         let (kind, record, previous) = match write {
-            Write::Create { record } => {
+            Write::Create { record } | Write::Pass { record } => {
                 if self.current(&record.key, staged)?.is_some() {
                     return Err(Failure::Refused(Error::Exists));
                 }
                 let record = Record { revision, ..record.clone() };
-                self.table.insert(&record)?;
+                self.table.insert(&record, matches!(write, Write::Pass { .. }))?;
                 (EventKind::Added, record, None)
             }
             Write::Update { record, expect } => {

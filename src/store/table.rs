@@ -16,6 +16,7 @@ pub(super) struct Table<'c> {
     update: Statement<'c>,
     update_head: Statement<'c>,
     delete: Statement<'c>,
+    passing: Passing<'c>,
     reserve: Statement<'c>,
     restart_log: Statement<'c>,
     begin: Statement<'c>,
@@ -26,6 +27,21 @@ pub(super) struct Table<'c> {
     keep: Statement<'c>,
 }
 
+/// The objects that are in memory alone: a table of the connection, which goes with it. Their ids are shown below
+/// zero, so that no row on disk has the same.
+const PASSING: &str = "CREATE TEMP TABLE IF NOT EXISTS passing (
+    id INTEGER PRIMARY KEY, resource TEXT NOT NULL, path TEXT NOT NULL, revision INTEGER NOT NULL,
+    head BLOB NOT NULL, status BLOB, UNIQUE (resource, path))";
+
+/// The statements about them.
+struct Passing<'c> {
+    read: Statement<'c>,
+    insert: Statement<'c>,
+    update: Statement<'c>,
+    update_head: Statement<'c>,
+    delete: Statement<'c>,
+}
+
 /// Where a row is, and the revision that it holds.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
@@ -33,21 +49,41 @@ pub(super) struct Place {
     pub(super) revision: u64,
 }
 
+impl Place {
+    /// Whether the row is in memory alone.
+    fn passes(self) -> bool {
+        self.id < 0
+    }
+}
+
 impl<'c> Table<'c> {
     /// Prepares all statements.
     pub(super) fn prepare(conn: &'c Connection) -> Result<Self, Error> {
+        conn.execute_batch(PASSING)?;
         let sql = |text| conn.prepare(text);
         Ok(Self {
             conn,
-            find: sql("SELECT id, revision FROM objects WHERE resource = ?1 AND path = ?2")?,
+            find: sql("SELECT id, revision FROM objects WHERE resource = ?1 AND path = ?2
+                UNION ALL SELECT -id, revision FROM passing WHERE resource = ?1 AND path = ?2")?,
             read: sql("SELECT head, status FROM objects WHERE id = ?1")?,
             range: sql("SELECT path, id, revision, head, status FROM objects
+                WHERE resource = ?1 AND path > ?2 AND path < ?3
+                UNION ALL SELECT path, -id, revision, head, status FROM passing
                 WHERE resource = ?1 AND path > ?2 AND path < ?3 ORDER BY path")?,
-            count: sql("SELECT count(*) FROM objects WHERE resource = ?1 AND path > ?2 AND path < ?3")?,
+            count: sql("SELECT (SELECT count(*) FROM objects WHERE resource = ?1 AND path > ?2 AND path < ?3)
+                + (SELECT count(*) FROM passing WHERE resource = ?1 AND path > ?2 AND path < ?3)")?,
             insert: sql("INSERT INTO objects (resource, path, revision, head, status) VALUES (?1, ?2, ?3, ?4, ?5)")?,
             update: sql("UPDATE objects SET revision = ?2, head = ?3, status = ?4 WHERE id = ?1")?,
             update_head: sql("UPDATE objects SET revision = ?2, head = ?3 WHERE id = ?1")?,
             delete: sql("DELETE FROM objects WHERE id = ?1")?,
+            passing: Passing {
+                read: sql("SELECT head, status FROM passing WHERE id = -?1")?,
+                insert: sql("INSERT INTO passing (resource, path, revision, head, status)
+                    VALUES (?1, ?2, ?3, ?4, ?5)")?,
+                update: sql("UPDATE passing SET revision = ?2, head = ?3, status = ?4 WHERE id = -?1")?,
+                update_head: sql("UPDATE passing SET revision = ?2, head = ?3 WHERE id = -?1")?,
+                delete: sql("DELETE FROM passing WHERE id = -?1")?,
+            },
             reserve: sql("UPDATE meta SET revision = ?1, clean = 0")?,
             restart_log: sql("PRAGMA wal_checkpoint(RESTART)")?,
             begin: sql("BEGIN IMMEDIATE")?,
@@ -69,7 +105,8 @@ impl<'c> Table<'c> {
 
     /// Reads head and status of a row.
     pub(super) fn read(&mut self, place: Place) -> Result<(Bytes, Option<Bytes>), Error> {
-        Ok(self.read.query_row([place.id], |row| parts(row, 0))?)
+        let read = if place.passes() { &mut self.passing.read } else { &mut self.read };
+        Ok(read.query_row([place.id], |row| parts(row, 0))?)
     }
 
     /// The rows between two paths, both excluded, in order: path, id, revision, head, status.
@@ -86,7 +123,10 @@ impl<'c> Table<'c> {
     /// How many rows each resource has, and how large the file is. Asked too seldom for statements of
     /// their own.
     pub(super) fn totals(&self) -> Result<Totals, Error> {
-        let mut counted = self.conn.prepare("SELECT resource, count(*) FROM objects GROUP BY resource")?;
+        let mut counted = self.conn.prepare(
+            "SELECT resource, count(*) FROM
+            (SELECT resource FROM objects UNION ALL SELECT resource FROM passing) GROUP BY resource",
+        )?;
         let rows = counted.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))?;
         let objects = rows.collect::<Result<Vec<_>, _>>()?;
         let number = |text: &str| self.conn.query_row(text, [], |row| row.get::<_, i64>(0));
@@ -94,27 +134,34 @@ impl<'c> Table<'c> {
         Ok(Totals { objects, bytes: bytes.cast_unsigned() })
     }
 
-    /// Adds a row.
-    pub(super) fn insert(&mut self, record: &Record) -> Result<(), Error> {
+    /// Adds a row, on disk or in memory.
+    pub(super) fn insert(&mut self, record: &Record, passes: bool) -> Result<(), Error> {
+        let insert = if passes { &mut self.passing.insert } else { &mut self.insert };
         let (revision, head, status) = (record.revision.cast_signed(), &record.head[..], record.status.as_deref());
-        self.insert.execute(params![&*record.key.resource, record.key.path(), revision, head, status])?;
+        insert.execute(params![&*record.key.resource, record.key.path(), revision, head, status])?;
         Ok(())
     }
 
     /// Replaces a row; its status only if `with_status`.
     pub(super) fn update(&mut self, place: Place, record: &Record, with_status: bool) -> Result<(), Error> {
         let (revision, head) = (record.revision.cast_signed(), &record.head[..]);
+        let passing = &mut self.passing;
+        let (update, update_head) = match place.passes() {
+            true => (&mut passing.update, &mut passing.update_head),
+            false => (&mut self.update, &mut self.update_head),
+        };
         if with_status {
-            self.update.execute(params![place.id, revision, head, record.status.as_deref()])?;
+            update.execute(params![place.id, revision, head, record.status.as_deref()])?;
         } else {
-            self.update_head.execute(params![place.id, revision, head])?;
+            update_head.execute(params![place.id, revision, head])?;
         }
         Ok(())
     }
 
     /// Removes a row.
     pub(super) fn delete(&mut self, place: Place) -> Result<(), Error> {
-        self.delete.execute([place.id])?;
+        let delete = if place.passes() { &mut self.passing.delete } else { &mut self.delete };
+        delete.execute([place.id])?;
         Ok(())
     }
 

@@ -128,7 +128,7 @@ fn commit(state: &mut State<'_>, commits: Vec<Commit>) {
 /// What a commit begins with.
 fn name(write: &Write) -> String {
     match write {
-        Write::Create { record } => format!("create {}", record.key.resource),
+        Write::Create { record } | Write::Pass { record } => format!("create {}", record.key.resource),
         Write::Update { record, .. } => format!("update {}", record.key.resource),
         Write::Delete { key, .. } => format!("delete {}", key.resource),
     }

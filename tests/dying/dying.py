@@ -500,7 +500,7 @@ def _():
     # Room for the store, and none for the files: the old files stay whole, and the pod's events say why.
     volumes = os.path.join(data, "volumes")
     uid = place.pod("reads")["metadata"]["uid"]
-    fill(700000)
+    fill(900000)
     for number in range(20):
         status, answer = change({"word": "new", "more": "y" * 600000 + str(number)})
         if status == 200:

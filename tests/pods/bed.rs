@@ -27,6 +27,8 @@ pub struct Bed {
     pub registry: Registry,
     /// Where pods are looked for.
     pub namespace: String,
+    /// What the node has.
+    pub devices: Vec<k2d::config::Device>,
     number: u8,
     instance: String,
     folder: PathBuf,
@@ -49,7 +51,17 @@ pub fn with_bed<T: AsyncFnOnce(&mut Bed)>(number: u8, test: T) {
         std::fs::create_dir(&folder).unwrap();
         let key = Arc::new(TokenKey::open(&folder.join("key")).unwrap());
         let registry = store().await;
-        let mut bed = Bed { engine, registry, namespace: "default".into(), number, instance, folder, key, node: None };
+        let mut bed = Bed {
+            engine,
+            registry,
+            namespace: "default".into(),
+            devices: Vec::new(),
+            number,
+            instance,
+            folder,
+            key,
+            node: None,
+        };
         bed.clean().await;
         let result = AssertUnwindSafe(tokio::time::timeout(3 * LONG, test(&mut bed))).catch_unwind().await;
         bed.stop();
@@ -89,6 +101,7 @@ impl Bed {
             addresses: vec![IpAddr::from([127, 0, 0, 1])],
             issuer: "https://kubernetes.default.svc.cluster.local".into(),
             pull_stall: LONG,
+            devices: self.devices.clone(),
             ..pods::Settings::new(Network::new(Ipv4Addr::new(10, 77, self.number * 8, 0).into(), 21).unwrap())
         };
         let node = Node::new(settings, self.registry.clone(), self.engine.clone(), Arc::clone(&self.key));
@@ -101,6 +114,11 @@ impl Bed {
         if let Some((_, task)) = self.node.take() {
             task.abort();
         }
+    }
+
+    /// The state of the node.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder
     }
 
     /// Where the engine's own containerd keeps what belongs to a container that runs.
@@ -134,6 +152,17 @@ impl Bed {
         };
         let options = WriteOptions::internal("test");
         self.registry.update(&self.target(plural, name), Part::Main, &mut change, &options).await.unwrap();
+    }
+
+    /// Changes a pod by a subresource.
+    pub async fn change_by(&self, sub: &'static str, name: &str, change: impl Fn(&mut Value) + Send + Sync) {
+        let mut change = |old: &Value| {
+            let mut object = old.clone();
+            change(&mut object);
+            Ok(Changed { object, managed: true, uid: None })
+        };
+        let options = WriteOptions::internal("test");
+        self.registry.update(&self.target("pods", name), Part::Sub(sub), &mut change, &options).await.unwrap();
     }
 
     pub async fn delete(&self, name: &str) {

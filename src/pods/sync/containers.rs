@@ -15,7 +15,7 @@ use super::super::{Error, Inner, lock, pause};
 use super::View;
 use super::found::{Found, current};
 use super::status::crash_loop;
-use crate::engine::{ContainerState, Update};
+use crate::engine::ContainerState;
 use crate::schema::object::Object;
 
 /// The lists of a pod that hold containers.
@@ -90,6 +90,7 @@ impl Inner {
                 id
             }
         };
+        self.note_start(view.pod.uid(), names::PAUSE);
         view.joins = Some(id);
         Ok(true)
     }
@@ -276,30 +277,13 @@ impl Inner {
             self.tell(view.pod, &field(view.pod, name), Level::Normal, "Killing", message);
             return self.replace(view, definition, role, found).await;
         }
-        self.resize(definition, found).await?;
+        if keeps && self.resize(view, definition, found).await? {
+            let message = format!("Container {name} resize requires restart");
+            self.tell(view.pod, &field(view.pod, name), Level::Normal, "Killing", message);
+            return self.replace(view, definition, role, found).await;
+        }
         self.after_start(view, definition, found);
         Ok(Step::Runs)
-    }
-
-    /// Brings limits to those asked for, without a restart.
-    async fn resize(&self, definition: &Value, found: &Found) -> Result<(), Error> {
-        let wanted = super::super::translate::resources::limits(definition);
-        let have = &found.detail.host.resources;
-        let same =
-            wanted.cpu_shares == have.cpu_shares && wanted.cpu_quota == have.cpu_quota && wanted.memory == have.memory;
-        // A shares value that the engine does not tell is not worth a call each time.
-        if same || have.cpu_shares.is_none() {
-            return Ok(());
-        }
-        let update = Update { resources: wanted, restart: None };
-        match self.engine.update_container(&found.detail.id, &update).await {
-            Err(error) if error.is_unreachable() => Err(error.into()),
-            Err(error) => {
-                tracing::warn!(container = found.detail.name, %error, "cannot change the limits of a container");
-                Ok(())
-            }
-            Ok(()) => Ok(()),
-        }
     }
 
     /// A container that has ended: by itself, by hand, or because it could not be started.

@@ -39,6 +39,7 @@ impl Inner {
         let memory = lock(&self.memory).remove(key);
         if let Some(memory) = memory {
             self.forget_pulls(&memory.uid);
+            self.devices.release(&memory.uid);
             self.release(memory.address);
             self.probes.forget(key);
             self.remove_files(&memory.uid)?;
@@ -85,13 +86,15 @@ impl Inner {
         }
         let workers = |found: &&Found| !found.is(Role::Pause) && found.lives();
         if view.own.iter().any(|found| workers(&found)) {
-            self.begin_stop(&view);
+            let ends = pod.text("/metadata/deletionTimestamp").parse().unwrap_or_else(|_| Timestamp::now());
+            self.begin_stop(&view, ends);
             return Ok(None);
         }
         for found in pause_last(&std::mem::take(&mut view.own)) {
             self.remove_container(&found.detail.id).await?;
         }
         self.remove_files(pod.uid())?;
+        self.devices.release(pod.uid());
         let memory = lock(&self.memory).remove(view.key);
         self.release(memory.and_then(|memory| memory.address));
         let delete = DeleteOptions {
@@ -105,11 +108,10 @@ impl Inner {
         }
     }
 
-    /// Asks the containers to stop, unless that was done with no more time.
-    fn begin_stop(self: &Arc<Self>, view: &View<'_>) {
+    /// Asks the containers to stop until `ends`, unless that was done with no more time.
+    pub(super) fn begin_stop(self: &Arc<Self>, view: &View<'_>, ends: Timestamp) {
         let pod = view.pod;
         let now = Timestamp::now();
-        let ends = pod.text("/metadata/deletionTimestamp").parse::<Timestamp>().unwrap_or(now);
         {
             let mut memory = lock(&self.memory);
             let entry = memory.entry(view.key.clone()).or_default();

@@ -132,6 +132,8 @@ impl Inner {
             },
         };
         let mut spec = container::spec(pod, definition, inputs)?;
+        spec.resources.pids_limit = self.settings.pids_limit;
+        self.give_devices(pod, definition, &mut spec)?;
         if role == Role::Ephemeral && view.joins.is_none() {
             // Shared memory is joined only where the first container lends it.
             spec.ipc = engine::IpcMode::Default;
@@ -190,6 +192,13 @@ impl Inner {
         Ok(mounts)
     }
 
+    /// Notes on the disk that a container of the pod was there: if it is not any more, people have removed it.
+    pub(super) fn note_start(&self, uid: &str, container: &str) {
+        if let Err(error) = volumes::make_file(&self.volumes_dir(), &self.started_file(uid, container)) {
+            tracing::warn!(uid, container, %error, "cannot note that a container was started");
+        }
+    }
+
     /// Starts a container that is there.
     pub(super) async fn start(
         self: &Arc<Self>,
@@ -216,6 +225,7 @@ impl Inner {
                 {
                     one.failure = None;
                 }
+                self.note_start(view.pod.uid(), name);
                 // What became of it is seen with the engine's event.
                 Ok(if role == Role::Init { Step::Waits } else { Step::Runs })
             }

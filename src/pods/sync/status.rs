@@ -28,22 +28,38 @@ const LINES: u64 = 80;
 const BYTES: usize = 2048;
 
 impl Inner {
-    /// Shows how a pod fares.
-    pub(super) async fn publish(self: &Arc<Self>, view: &mut View<'_>) -> Result<(), Error> {
+    /// Shows how a pod fares; gives its phase.
+    pub(super) async fn publish(self: &Arc<Self>, view: &mut View<'_>) -> Result<&'static str, Error> {
         let seen = self.observe(view).await?;
         if !self.is_connected() {
             // The engine went away meanwhile: these are facts of before.
-            return Ok(());
+            return Ok("");
         }
-        self.watch_probes(view, &seen);
         let status = pod_status(view.pod, &seen, &view.pod["status"], Timestamp::now());
-        self.set_status(view.pod, status).await
+        let phase = match status.text("/phase") {
+            "Succeeded" => "Succeeded",
+            "Failed" => "Failed",
+            _ => {
+                self.watch_probes(view, &seen);
+                ""
+            }
+        };
+        self.set_status(view.pod, status).await?;
+        Ok(phase)
     }
 
     /// Takes in how the containers fare.
     pub(super) async fn observe(&self, view: &View<'_>) -> Result<Observation, Error> {
         let pod = view.pod;
         let mut seen = Observation { place: view.place.clone(), ..Observation::default() };
+        seen.started = view.begun();
+        if let Some(memory) = lock(&self.memory).get(view.key) {
+            seen.resize = memory.resizes.values().next().cloned();
+        }
+        if pod.text("/status/phase") == "Failed" && !pod.text("/status/reason").is_empty() {
+            let told = |key: &str| pod.text(key).to_owned();
+            seen.failed = Some((told("/status/reason"), told("/status/message")));
+        }
         let holder =
             if needs_pause(pod) { view.own.iter().find(|found| found.is(Role::Pause)) } else { view.own.first() };
         seen.network_ready = holder.is_some_and(|found| found.lives() || !found.is(Role::Pause));
@@ -142,6 +158,11 @@ impl Inner {
     /// The file in which a container can say why it ends.
     pub(super) fn last_words_file(&self, uid: &str, container: &str) -> std::path::PathBuf {
         self.pod_dir(uid).join(".termination").join(container)
+    }
+
+    /// The file that says that a container of the pod was started once.
+    pub(in crate::pods) fn started_file(&self, uid: &str, container: &str) -> std::path::PathBuf {
+        self.pod_dir(uid).join(".started").join(container)
     }
 
     /// The end of the log of a container that has failed, where it asks for that as its last message.

@@ -36,8 +36,12 @@ pub fn all(
     let generation = pod.generation();
     let mut list: Vec<Value> =
         pairs.into_iter().map(|(kind, verdict)| condition(kind, verdict, generation, old, now)).collect();
-    let others = old.list("/conditions").iter().filter(|one| !OWN.contains(&one.text("/type")));
+    let mine = |kind: &str| OWN.contains(&kind) || kind.starts_with("PodResize");
+    let others = old.list("/conditions").iter().filter(|one| !mine(one.text("/type")));
     list.extend(others.cloned());
+    if let Some((kind, reason, message)) = &seen.resize {
+        list.push(condition(kind, Verdict { reason, message: message.clone(), ..HOLDS }, generation, old, now));
+    }
     list.into()
 }
 
@@ -118,7 +122,10 @@ fn gates(pod: &Value, old: &Value, containers: &Verdict) -> Verdict {
         let kind = gate.text("/conditionType");
         match old.list("/conditions").iter().find(|one| one["type"] == kind) {
             Some(one) if one["status"] == "True" => {}
-            Some(_) => shut.push(format!("the status of pod readiness gate \"{kind}\" is not \"True\", but False")),
+            Some(one) => {
+                let status = one.text("/status");
+                shut.push(format!("the status of pod readiness gate \"{kind}\" is not \"True\", but {status}"));
+            }
             None => shut.push(format!("corresponding condition of pod readiness gate \"{kind}\" does not exist.")),
         }
     }

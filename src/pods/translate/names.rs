@@ -25,6 +25,8 @@ pub const ROLE: &str = "k2d.io/role";
 pub const SPEC: &str = "k2d.io/spec-hash";
 /// How often the pod's container was started again before this one was made.
 pub const RESTARTS: &str = "k2d.io/restarts";
+/// Names of the devices that it was given, with commas between.
+pub const DEVICES: &str = "k2d.io/devices";
 /// The pod's address.
 pub const ADDRESS: &str = "k2d.io/pod-ip";
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::container::is_sidecar;
+use super::resources::limits;
 use super::{Place, conditions};
 use crate::engine::{ContainerDetail, ContainerState, StateDetail};
 use crate::kinds::core::pod::quality;
@@ -68,6 +69,8 @@ pub struct Observation {
     pub started: Option<Timestamp>,
     /// Reason and message of the pod as a whole, such as `Evicted`; it has failed then.
     pub failed: Option<(String, String)>,
+    /// Type, reason and message of the condition of a resize that is not done.
+    pub resize: Option<(&'static str, &'static str, String)>,
 }
 
 /// The state of a run that has ended.
@@ -175,20 +178,46 @@ fn container_status(container: &Value, seen: &Observation, old: &Value, init: bo
         status["containerID"] = format!("docker://{}", detail.id).into();
     }
     let requests = container.pointer("/resources/requests").filter(|list| quality::given(list).next().is_some());
-    let limits = container.pointer("/resources/limits").filter(|list| quality::given(list).next().is_some());
-    if let Some(requests) = requests {
-        status["allocatedResources"] = requests.clone();
-    }
-    if requests.or(limits).is_some() {
-        status["resources"] = container["resources"].clone();
-    } else {
-        status["resources"] = json!({});
+    let limited = container.pointer("/resources/limits").filter(|list| quality::given(list).next().is_some());
+    status["resources"] = json!({});
+    if requests.or(limited).is_some() {
+        status["resources"] = actual(container, one.detail.as_ref());
+        if status.pointer("/resources/requests").is_some() {
+            status["allocatedResources"] = status["resources"]["requests"].clone();
+        }
     }
     let mounts: Vec<Value> = container.list("/volumeMounts").iter().map(mount_status).collect();
     if !mounts.is_empty() {
         status["volumeMounts"] = mounts.into();
     }
     status
+}
+
+/// The resources that are in force: what was asked for, unless the engine tells another limit.
+fn actual(container: &Value, detail: Option<&ContainerDetail>) -> Value {
+    let mut shown = container["resources"].clone();
+    let Some(have) = detail.map(|detail| &detail.host.resources) else { return shown };
+    let wanted = limits(container);
+    if have.cpu_quota != wanted.cpu_quota && shown.pointer("/limits/cpu").is_some() {
+        let period = have.cpu_period.filter(|period| *period > 0).unwrap_or(100_000);
+        let milli = have.cpu_quota.map(|quota| quota.saturating_mul(1000) / period);
+        shown["limits"]["cpu"] = milli.map_or(Value::Null, milli_text);
+    }
+    if have.memory != wanted.memory && shown.pointer("/limits/memory").is_some() {
+        shown["limits"]["memory"] = have.memory.map_or(Value::Null, |bytes| bytes.to_string().into());
+    }
+    if have.cpu_shares.is_some_and(|shares| Some(shares) != wanted.cpu_shares)
+        && shown.pointer("/requests/cpu").is_some()
+    {
+        // The weight is a whole number of 1024 parts.
+        let milli = have.cpu_shares.map(|shares| (shares.saturating_mul(1000) + 1023) / 1024);
+        shown["requests"]["cpu"] = milli.map_or(Value::Null, milli_text);
+    }
+    shown
+}
+
+fn milli_text(milli: i64) -> Value {
+    if milli % 1000 == 0 { (milli / 1000).to_string().into() } else { format!("{milli}m").into() }
 }
 
 fn mount_status(mount: &Value) -> Value {
@@ -349,6 +378,23 @@ mod tests {
                 state.error = "no such file".into();
             }),
             "StartError"
+        );
+    }
+
+    #[test]
+    fn limits_are_those_in_force() {
+        let container = json!({"name": "a", "resources": {"requests": {"cpu": "500m", "memory": "8Mi"},
+            "limits": {"cpu": "2", "memory": "64Mi"}}});
+        let mut have = detail(ContainerState::Running, 0);
+        have.host.resources = limits(&container);
+        assert_eq!(actual(&container, Some(&have)), container["resources"]);
+        have.host.resources.cpu_quota = Some(150_000);
+        have.host.resources.cpu_shares = Some(102);
+        have.host.resources.memory = Some(32 << 20);
+        let got = actual(&container, Some(&have));
+        assert_eq!(
+            got,
+            json!({"requests": {"cpu": "100m", "memory": "8Mi"}, "limits": {"cpu": "1500m", "memory": "33554432"}})
         );
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -45,23 +45,79 @@ fn folder(root: &Path, path: &Path, mode: u32, group: Option<u32>) -> Result<(),
     make().inspect_err(|_| _ = fs::remove_dir(&fresh)).map_err(told("cannot make", path))
 }
 
-/// An empty folder for a pod; in memory with `Some(limit)`.
-pub(super) fn empty(root: &Path, path: &Path, memory: Option<Option<i64>>, group: Option<u32>) -> Result<(), Error> {
-    folder(root, path, 0o777, group)?;
-    if let Some(limit) = memory
-        && !is_mount(path)
-    {
-        let options = limit.map_or_else(|| "mode=0777".to_owned(), |limit| format!("mode=0777,size={limit}"));
+/// What an empty folder is of.
+pub(super) enum Medium {
+    /// The disk.
+    Disk,
+    /// Memory, up to so many bytes.
+    Memory(Option<i64>),
+    /// Huge pages of so many bytes each, up to so many bytes.
+    Huge(Option<i64>, Option<i64>),
+}
+
+/// The folder within a mount that containers see. It goes with the mount: after a start of the machine, an engine that
+/// starts a container before k2d does not find it, and so does not put the disk in the place of memory.
+const WITHIN: &str = "data";
+
+/// An empty folder for a pod; gives where it is.
+pub(super) fn empty(root: &Path, path: &Path, medium: &Medium, group: Option<u32>) -> Result<PathBuf, Error> {
+    let (kind, mut options) = match medium {
+        Medium::Disk => {
+            folder(root, path, 0o777, group)?;
+            return Ok(path.to_owned());
+        }
+        Medium::Memory(size) => ("tmpfs", size.map(|size| format!(",size={size}")).unwrap_or_default()),
+        Medium::Huge(page, size) => {
+            let page = page.map(|page| format!(",pagesize={page}")).unwrap_or_default();
+            ("hugetlbfs", page + &size.map(|size| format!(",size={size}")).unwrap_or_default())
+        }
+    };
+    folder(root, path, 0o755, None)?;
+    if !is_mount(path) {
+        options.insert_str(0, "mode=0755");
         let options = std::ffi::CString::new(options).unwrap_or_default();
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
-        mount("tmpfs", path, "tmpfs", flags, options.as_c_str())
+        mount(kind, path, kind, flags, options.as_c_str())
             .map_err(|error| told("cannot mount memory at", path)(error.into()))?;
     }
-    if let (Some(_), Some(group)) = (memory, group) {
-        chown(path, None, Some(group)).map_err(told("cannot give", path))?;
-        fs::set_permissions(path, Permissions::from_mode(0o2777)).map_err(told("cannot give", path))?;
+    let seen = path.join(WITHIN);
+    folder(path, &seen, 0o777, group)?;
+    Ok(seen)
+}
+
+/// Gives all below a folder, and the folder last, to a group that may read and write it. Unless `always`, a folder
+/// that is so already says that all of it is.
+pub(super) async fn give(path: &Path, group: u32, always: bool) -> Result<(), Error> {
+    let root = fs::metadata(path).map_err(told("cannot give", path))?;
+    if !always && root.gid() == group && root.mode() & 0o2770 == 0o2770 {
+        return Ok(());
     }
-    Ok(())
+    let mut folders = vec![path.to_owned()];
+    let mut count = 0u32;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).map_err(told("cannot read", &folder))?.flatten() {
+            let path = entry.path();
+            let found = entry.metadata().map_err(told("cannot give", &path))?;
+            give_one(&path, &found, group).map_err(told("cannot give", &path))?;
+            if found.is_dir() {
+                folders.push(path);
+            }
+            count += 1;
+            if count.is_multiple_of(256) {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    give_one(path, &root, group).map_err(told("cannot give", path))
+}
+
+fn give_one(path: &Path, found: &fs::Metadata, group: u32) -> io::Result<()> {
+    lchown(path, None, Some(group))?;
+    if found.file_type().is_symlink() {
+        return Ok(());
+    }
+    let more = if found.is_dir() { 0o2770 } else { 0o660 };
+    fs::set_permissions(path, Permissions::from_mode(found.mode() & 0o7777 | more))
 }
 
 fn is_mount(path: &Path) -> bool {
@@ -229,8 +285,6 @@ pub(crate) fn remove(pod: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::MetadataExt;
-
     use super::super::payload::File;
     use super::*;
 
@@ -273,6 +327,24 @@ mod tests {
         assert!(!volume.join(before).exists(), "the old files are gone");
         remove(&folder.0.join("volumes/uid")).expect("removed");
         assert!(!folder.0.join("volumes/uid").exists());
+    }
+
+    #[tokio::test]
+    async fn a_group_gets_all_of_a_volume_or_what_its_root_tells() {
+        let folder = Folder::new();
+        let deep = folder.0.join("deep");
+        fs::create_dir(&deep).expect("folder");
+        fs::write(deep.join("file"), "x").expect("file");
+        let group = fs::metadata(&folder.0).expect("folder").gid() + u32::from(rustix::process::geteuid().is_root());
+        let mode = |path: &Path| fs::metadata(path).expect("there").mode() & 0o7777;
+        give(&folder.0, group, false).await.expect("given");
+        assert_eq!((mode(&folder.0) & 0o2770, mode(&deep) & 0o2770), (0o2770, 0o2770));
+        assert_eq!(fs::metadata(deep.join("file")).expect("file").gid(), group);
+        fs::set_permissions(deep.join("file"), Permissions::from_mode(0o600)).expect("set");
+        give(&folder.0, group, false).await.expect("given");
+        assert_eq!(mode(&deep.join("file")), 0o600, "the root says that all is as it should be");
+        give(&folder.0, group, true).await.expect("given");
+        assert_eq!(mode(&deep.join("file")), 0o660);
     }
 
     #[test]

@@ -156,3 +156,29 @@ async fn volatile_statuses_beyond_the_reserved_revisions_are_reserved_for() {
     store.backup(&copy).await.unwrap();
     assert!(open(&copy).revision() >= last);
 }
+
+#[tokio::test]
+async fn an_object_that_passes_is_like_any_other_until_the_end() {
+    let folder = Folder::new();
+    let store = open(&folder.file());
+    let create = |name: &str| Write::Create { record: record(&key(name), 1) };
+    store.commit(vec![create("a"), create("c")]).await.unwrap();
+    let size = || std::fs::metadata(folder.0.join("state.db-wal")).unwrap().len();
+    let before = size();
+    let passed = store.commit(vec![Write::Pass { record: record(&key("b"), 1) }]).await.unwrap().remove(0);
+    assert!(matches!(store.commit(vec![create("b")]).await, Err(Error::Exists)));
+    let names = |listing: Listing| listing.records.into_iter().map(|one| one.key.name).collect::<Vec<_>>();
+    let list = async || store.list("pods", Some("ns"), ListRange::default()).await.unwrap();
+    assert_eq!(names(list().await), ["a", "b", "c"]);
+    let update = Write::Update { record: record(&key("b"), 2), expect: passed.revision };
+    let updated = store.commit(vec![update]).await.unwrap().remove(0);
+    assert_eq!(store.get(&key("b")).await.unwrap(), Some(updated));
+    store.set_volatile_status(&key("b"), Expect::Any, "{}".into()).await.unwrap();
+    assert!(store.get(&key("b")).await.unwrap().unwrap().status.is_some());
+    store.commit(vec![Write::Pass { record: record(&key("d"), 1) }]).await.unwrap();
+    store.commit(vec![Write::Delete { key: key("d"), expect: None, last: None }]).await.unwrap();
+    assert_eq!(store.get(&key("d")).await.unwrap(), None);
+    assert_eq!(size(), before, "nothing was written");
+    drop(store);
+    assert_eq!(names(open(&folder.file()).list("pods", Some("ns"), ListRange::default()).await.unwrap()), ["a", "c"]);
+}
