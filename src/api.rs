@@ -12,6 +12,7 @@ pub mod body;
 pub mod decode;
 pub mod discovery;
 pub mod health;
+pub mod metrics;
 pub mod negotiate;
 pub mod openapi;
 pub mod proto;
@@ -63,6 +64,8 @@ pub struct Settings {
     pub issuer: Box<dyn authn::Issuer>,
     /// Talks to containers; `None` where no pods run.
     pub streams: Option<Arc<dyn streams::PodStreams>>,
+    /// Measures what pods use; `None` where no pods run.
+    pub meter: Option<Arc<dyn metrics::Meter>>,
 }
 
 /// What a verb needs to know of its request.
@@ -127,6 +130,12 @@ impl Api {
     #[must_use]
     pub fn streams(&self) -> Option<Arc<dyn streams::PodStreams>> {
         self.0.settings.streams.clone()
+    }
+
+    /// What measures.
+    #[must_use]
+    pub fn meter(&self) -> Option<Arc<dyn metrics::Meter>> {
+        self.0.settings.meter.clone()
     }
 
     /// Becomes true when the server stops.
@@ -285,6 +294,9 @@ impl Api {
 async fn dispatch(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Status> {
     if proxy::is_proxy(&cx.info.group, &cx.info.resource, &cx.info.subresource) {
         return proxy::answer(cx).await;
+    }
+    if cx.kind.group == metrics::GROUP {
+        return metrics::answer(cx).await;
     }
     if streams::is_stream(cx) {
         return streams::answer(cx).await;

@@ -32,6 +32,7 @@ pub mod coordination;
 pub mod core;
 pub mod discovery;
 mod index;
+pub mod metrics;
 pub mod networking;
 pub mod parts;
 pub mod policy;

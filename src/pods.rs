@@ -25,6 +25,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 pub mod translate;
+pub mod usage;
 mod volumes;
 
 use std::collections::{HashMap, HashSet};
@@ -133,6 +134,7 @@ pub(crate) struct Inner {
     addresses: Mutex<AddressPool>,
     pulls: images::Pulls,
     probes: probes::Probes,
+    usages: usage::Usages,
     /// Ids of containers that k2d itself removes.
     removing: Mutex<HashSet<String>>,
     tasks: Mutex<JoinSet<()>>,
@@ -175,6 +177,7 @@ impl Node {
             addresses: Mutex::new(pool),
             pulls: images::Pulls::default(),
             probes: probes::Probes::default(),
+            usages: usage::Usages::default(),
             removing: Mutex::default(),
             tasks: Mutex::default(),
         }))

@@ -112,7 +112,8 @@ pub fn aggregated(catalog: &Catalog, core: bool) -> Value {
             let versions: Vec<Value> = versions
                 .iter()
                 .map(|version| {
-                    let mut list: Vec<Value> = of(catalog, group, version).map(|kind| aggregated_resource(kind)).collect();
+                    let mut list: Vec<Value> =
+                        of(catalog, group, version).map(|kind| aggregated_resource(kind)).collect();
                     list.sort_by(|a, b| a["resource"].as_str().cmp(&b["resource"].as_str()));
                     json!({"version": version, "resources": list, "freshness": "Current"})
                 })

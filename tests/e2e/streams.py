@@ -566,6 +566,107 @@ def _():
         check(got == code and json.loads(body)["message"] == told, place, got, body)
 
 
+# === top ===
+
+@each("top shows what pods and the node use")
+def _(client):
+    apply(pod("busy", container("main", "while :; do :; done", resources={"limits": {"cpu": "200m"}}), container("calm", "sleep 1000")))
+    running("busy")
+    def top(*words):
+        return [line.split() for line in client.well("top", *words, "--no-headers").decode().splitlines()]
+    lines = until(20, lambda: (got := top("pod", "busy")) and int(got[0][1].rstrip("m")) > 100 and got, "the busy pod is seen")
+    check(100 < int(lines[0][1].rstrip("m")) < 260 and lines[0][2].endswith("Mi"), lines)
+    lines = {line[1]: line for line in top("pod", "busy", "--containers")}
+    check(set(lines) == {"main", "calm"} and int(lines["main"][2].rstrip("m")) > 100 and int(lines["calm"][2].rstrip("m")) < 20, lines)
+    check([line[0] for line in top("pod", "-l", "app=web")] == ["web"])
+    names = {line[0] for line in top("pod")}
+    check({"busy", "web", "shell", "two"} <= names, names)
+    check(int([line for line in top("pod", "web")][0][2].rstrip("Mi")) >= 5)
+    node = top("node")
+    check(len(node) == 1 and int(node[0][1].rstrip("m")) > 100 and int(node[0][3].rstrip("Mi")) > 50, node)
+    remove("busy")
+
+
+@steps("measures have true times, and nothing is measured for what does not run")
+def _():
+    def asked():
+        code, _, body = raw("/apis/metrics.k8s.io/v1beta1/namespaces/default/pods/web")
+        check(code == 200, code, body)
+        return json.loads(body)
+    first = asked()
+    time.sleep(3)
+    second = asked()
+    check(second["kind"] == "PodMetrics" and second["apiVersion"] == "metrics.k8s.io/v1beta1" and second["metadata"]["labels"] == {"app": "web"}, second)
+    seconds = float(second["window"].rstrip("s"))
+    check(2.5 < seconds < 6, "the window is what passed since the reading before", first, second)
+    apply(pod("over", container("main", "true"), restartPolicy="Never"))
+    until(20, lambda: k2d.get("pod", "over")["status"]["phase"] == "Succeeded", "it ends")
+    code, _, body = raw("/apis/metrics.k8s.io/v1beta1/namespaces/default/pods/over")
+    check(code == 404 and json.loads(body)["message"] == 'podmetrics.metrics.k8s.io "default/over" not found', code, body)
+    code, _, body = raw("/apis/metrics.k8s.io/v1beta1/pods")
+    names = [one["metadata"]["name"] for one in json.loads(body)["items"]]
+    check(json.loads(body)["kind"] == "PodMetricsList" and "over" not in names and "web" in names, names)
+    check("metrics.k8s.io/v1beta1" in k2d.kubectl("api-versions"))
+    remove("over")
+
+
+# === debug ===
+
+@each("debug adds a container to a pod, and attaches to it")
+def _(client):
+    name = "bare" + str(clients.index(client))
+    apply(pod(name, container("main", "trap exit TERM; echo marker >/tmp/marker; while :; do sleep 1 & wait; done")))
+    running(name)
+    code, out, err = client.run("debug", name, "-i", "--image=busybox:1.37", "--image-pull-policy=IfNotPresent", "--target=main", "-c", "spy",
+                                "--profile=general", "--", "sh", "-c", "cat /proc/1/root/tmp/marker; ps | grep -c 'echo [m]arker'; hostname -i; cat; exit 4", data=b"typed\n")
+    address = k2d.get("pod", name)["status"]["podIP"]
+    check(b"marker\n" in out and b"typed\n" in out and address.encode() in out, code, out, err)
+    status = until(10, lambda: (one := status_of(name, "spy", "ephemeralContainerStatuses")) and "terminated" in one["state"] and one, "it has ended")
+    check(status["state"]["terminated"]["exitCode"] == 4, status)
+    check(b"typed" in client.well("logs", name, "-c", "spy"))
+    code, text = client.on_terminal(f"debug {name} -it --image=busybox:1.37 --image-pull-policy=IfNotPresent --profile=general -c shell -- sh -c 'read x; sleep 0.5; stty size; echo got $x'", data=b"word\n")
+    check("33 101" in text and "got word" in text, code, text)
+    check(status_of(name, "main")["restartCount"] == 0 and k2d.get("pod", name)["status"]["phase"] == "Running")
+    remove(name)
+
+
+@steps("the rules of ephemeral containers")
+def _():
+    apply(pod("rules", container("main", "sleep 1000")))
+    running("rules")
+    def patch(*containers):
+        body = json.dumps({"spec": {"ephemeralContainers": list(containers)}})
+        code, _, got = raw("/api/v1/namespaces/default/pods/rules/ephemeralcontainers", "PATCH", body, {"Content-Type": "application/strategic-merge-patch+json"})
+        return code, json.loads(got)
+    spy = {"name": "spy", "image": "busybox:1.37", "command": ["sleep", "1000"], "imagePullPolicy": "IfNotPresent"}
+    code, got = patch({**spy, "targetContainerName": "nobody"})
+    check(code == 422 and "targetContainerName" in got["message"], code, got)
+    code, got = patch({**spy, "ports": [{"containerPort": 1}]})
+    check(code == 422 and "ports" in got["message"], code, got)
+    code, got = patch({**spy, "name": "main"})
+    check(code == 422 and "Duplicate" in got["message"], code, got)
+    code, got = patch(spy)
+    check(code == 200, code, got)
+    until(20, lambda: "running" in status_of("rules", "spy", "ephemeralContainerStatuses")["state"], "it runs")
+    code, got = patch({**spy, "image": "busybox:1.35"})
+    check(code == 422 and "existing ephemeral containers" in got["message"].lower(), code, got)
+    remove("rules")
+    check(not [one for one in host.containers(every=True) if ".rules." in one], host.containers(every=True))
+
+
+@steps("debug of a copy, and of the node")
+def _():
+    client = clients[0]
+    apply(pod("orig", container("main", "sleep 1000")))
+    running("orig")
+    code, out, err = client.run("debug", "orig", "-i", "--copy-to=copy", "--container=main", "--profile=general", "--", "sh", "-c", "echo in the copy", data=b"")
+    check(b"in the copy" in out or b"in the copy" in client.well("logs", "copy", "-c", "main"), code, out, err)
+    node = k2d.get("node")["items"][0]["metadata"]["name"]
+    code, out, err = client.run("debug", f"node/{node}", "-i", "--image=busybox:1.37", "--profile=sysadmin", "--", "sh", "-c", "ls /host/etc/passwd; ls /proc/1/exe >/dev/null; echo seen", data=b"")
+    check(b"/host/etc/passwd" in out and b"seen" in out, code, out, err)
+    remove("orig", "copy", *[one["metadata"]["name"] for one in k2d.get("pod")["items"] if one["metadata"]["name"].startswith("node-debugger")])
+
+
 def main():
     global host, k2d
     arguments = argparse.ArgumentParser()

@@ -141,6 +141,7 @@ async fn start(folder: &Path, stopping: watch::Receiver<bool>) -> (Server, TcpLi
         max_body: 1 << 20,
         issuer: Box::new(NoTokens),
         streams: Some(Arc::new(Programs)),
+        meter: None,
     };
     let api = Api::new(registry, Authenticator::new(clients, Vec::new()), settings, stopping);
     (Server::new(api, Arc::new(tls), 64), listener)
