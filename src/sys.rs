@@ -12,3 +12,22 @@ pub fn release_freed_memory() {
         libc::malloc_trim(0);
     }
 }
+
+/// Lets go of the pages of the program's own code. They stay in the page cache and are mapped again by the next
+/// call into them; what ran once, at the start, is no longer counted as the process's own.
+pub fn release_code() {
+    let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else { return };
+    let Ok(program) = std::env::current_exe() else { return };
+    for line in maps.lines().filter(|line| line.ends_with(&*program.to_string_lossy())) {
+        let mut fields = line.split_ascii_whitespace();
+        let (Some(range), Some("r-xp")) = (fields.next(), fields.next()) else { continue };
+        let ends =
+            range.split_once('-').map(|(low, high)| (usize::from_str_radix(low, 16), usize::from_str_radix(high, 16)));
+        let Some((Ok(low), Ok(high))) = ends else { continue };
+        // SAFETY: a private mapping of a file that nobody writes to through it: the kernel reads its pages
+        // again from the file, whose bytes are the same for as long as it is mapped as a running program.
+        unsafe {
+            libc::madvise(low as *mut libc::c_void, high.saturating_sub(low), libc::MADV_DONTNEED);
+        }
+    }
+}

@@ -15,6 +15,7 @@ const LINES: &[&[&str]] = &[
     &["registry"],
     &["config", "engine", "host", "kinds", "network", "store"],
     &["schema", "sys"],
+    &["failpoint"],
 ];
 
 /// Arrows that point down and are wrong all the same: from, to, why.

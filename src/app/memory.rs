@@ -34,6 +34,7 @@ pub fn trimmer() -> (impl Fn() + Send + Sync + 'static, impl Future<Output = ()>
             wake.notified().await;
             tokio::time::sleep(PAUSE).await;
             sys::release_freed_memory();
+            sys::release_code();
             due.store(worked().saturating_add(WORK), Ordering::Relaxed);
         }
     };

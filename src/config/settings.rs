@@ -199,7 +199,7 @@ pub struct StoreSettings {
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { history_bytes: 1 << 20, event_ttl_seconds: 3600 }
+        Self { history_bytes: 512 << 10, event_ttl_seconds: 3600 }
     }
 }
 

@@ -13,6 +13,7 @@ use super::list::ListRequest;
 use super::state::State;
 use super::table::Table;
 use super::{Error, Expect, Key, Listing, Record, Write};
+use crate::failpoint;
 
 /// Most requests that are taken at once.
 const BATCH: usize = 128;
@@ -96,7 +97,11 @@ fn commit(state: &mut State<'_>, commits: Vec<Commit>) {
     if all.is_empty() {
         return;
     }
-    match state.commit(&all) {
+    let name = all.first().and_then(|writes| writes.first()).map(name).unwrap_or_default();
+    failpoint::pass("before store", &name);
+    let done = state.commit(&all);
+    failpoint::pass("after store", &name);
+    match done {
         Ok(results) => {
             for ((_, reply), result) in commits.into_iter().zip(results) {
                 answer(state, reply, result);
@@ -112,6 +117,15 @@ fn commit(state: &mut State<'_>, commits: Vec<Commit>) {
                 answer(state, reply, Err(error));
             }
         }
+    }
+}
+
+/// What a commit begins with.
+fn name(write: &Write) -> String {
+    match write {
+        Write::Create { record } => format!("create {}", record.key.resource),
+        Write::Update { record, .. } => format!("update {}", record.key.resource),
+        Write::Delete { key, .. } => format!("delete {}", key.resource),
     }
 }
 
