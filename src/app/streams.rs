@@ -1,15 +1,18 @@
 //! Streams of the API over those of the node.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 use serde_json::Value;
+use tokio::io::AsyncWrite;
 
 use crate::api::body::BoxError;
 use crate::api::streams::{Connection, ExecOptions, LogOptions, LogStream, Output, PodStreams, Process};
-use crate::engine::{self, ExecSpec, Frame, Frames, StdStream};
+use crate::engine::{self, ExecSpec, Frame, Frames, StdStream, Stdin};
 use crate::pods::{self, Node};
 use crate::schema::object::Object;
 use crate::schema::status::Status;
@@ -20,7 +23,7 @@ pub struct NodeStreams(pub Node);
 impl NodeStreams {
     /// The program behind `process`, with what its client may do.
     fn connect(&self, process: pods::streams::Process, options: &ExecOptions) -> Process {
-        let pods::streams::Process { streams, exec, container, tty } = process;
+        let pods::streams::Process { streams, exec, container, tty, ends } = process;
         let node = self.0.clone();
         let place = Arc::new((exec.clone(), container));
         let refusal = Arc::new(OnceLock::new());
@@ -61,10 +64,31 @@ impl NodeStreams {
         };
         Process {
             output: output.boxed(),
-            stdin: options.stdin.then(|| Box::new(streams.stdin) as Box<_>),
+            stdin: options.stdin.then(|| Box::new(Input { stdin: streams.stdin, ends }) as Box<_>),
             resize: Box::new(resize),
             exit: Box::pin(exit),
         }
+    }
+}
+
+/// The way into a program. That of a container whose input is open for others after this one (`stdinOnce` unset)
+/// does not end with who talks to it: Docker would end the output too.
+struct Input {
+    stdin: Stdin,
+    ends: bool,
+}
+
+impl AsyncWrite for Input {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stdin).poll_write(context, data)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stdin).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.ends { Pin::new(&mut self.stdin).poll_shutdown(context) } else { Poll::Ready(Ok(())) }
     }
 }
 

@@ -11,4 +11,5 @@ need cc=gcc python3=python3
 say "building the release"
 cargo build --release --locked --quiet
 export K2D_BIN=$ROOT/target/release/k2d
-exec python3 tests/bench/bench.py "$@"
+python3 tests/bench/bench.py "$@"
+exec python3 tests/bench/streams.py "$@"

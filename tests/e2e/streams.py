@@ -22,6 +22,7 @@ import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "testbed"))
 from testbed import Failed, K2d, Steps, check, keep_log, on_host, tools, until
+from websocket import WebSocket
 
 NAME = os.environ.get("STREAMS_HOST", "k2d-streams")
 steps = Steps()
@@ -278,8 +279,10 @@ def _():
     check(numbers == [{count}, {count - 1}], count, numbers, now, last)
     check(short == f"run {count - 1} c\n", short)
     def waiting():
-        return "waiting" in status_of("crash", "main")["state"] and (client.well("logs", "crash", "-p").decode(), client.well("logs", "crash").decode())
-    one, other = until(30, waiting, "it waits for its next run")
+        before = status_of("crash", "main")
+        texts = client.well("logs", "crash", "-p").decode(), client.well("logs", "crash").decode()
+        return "waiting" in before["state"] and status_of("crash", "main") == before and (before["restartCount"], *texts)
+    count, one, other = until(60, waiting, "it waits for its next run")
     check(one == other and {int(line.split()[1]) for line in one.splitlines()} == {count}, one, other)
     remove("crash")
 
@@ -394,44 +397,10 @@ def _():
     remove("done")
 
 
-class WebSocket:
-    """A WebSocket to the API (RFC 6455)."""
-
-    def __init__(self, path, *protocols):
-        self.socket = k2d.credentials().wrap_socket(socket.create_connection(("127.0.0.1", k2d.port), timeout=60), server_hostname="localhost")
-        offered = f"Sec-WebSocket-Protocol: {', '.join(protocols)}\r\n" if protocols else ""
-        self.socket.sendall((f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                             f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{offered}\r\n").encode())
-        self.reader = self.socket.makefile("rb")
-        head = []
-        while (line := self.reader.readline().strip()):
-            head.append(line.decode())
-        check(head and " 101 " in head[0] + " ", head)
-
-    def send(self, data):
-        length = len(data)
-        head = bytes([0x82, 0x80 | length]) if length < 126 else bytes([0x82, 0x80 | 126]) + length.to_bytes(2, "big")
-        self.socket.sendall(head + b"\0\0\0\0" + data)
-
-    def receive(self):
-        """The next message; None for the end."""
-        head = self.reader.read(2)
-        if len(head) < 2 or head[0] & 15 == 8:
-            return None
-        length = head[1]
-        if length > 125:
-            length = int.from_bytes(self.reader.read(2 if length == 126 else 8), "big")
-        return self.reader.read(length)
-
-    def close(self):
-        self.reader.close()
-        self.socket.close()
-
-
 @steps("fifty at once")
 def _():
     query = urllib.parse.urlencode([("command", "cat"), ("stdin", 1), ("stdout", 1), ("stderr", 1), ("container", "main")])
-    sockets = [WebSocket(f"/api/v1/namespaces/default/pods/shell/exec?{query}", "v5.channel.k8s.io") for _ in range(50)]
+    sockets = [WebSocket(k2d, f"/api/v1/namespaces/default/pods/shell/exec?{query}", "v5.channel.k8s.io") for _ in range(50)]
     def line(of):
         while (message := of.receive()) is not None:
             if len(message) > 1:
@@ -542,7 +511,7 @@ def _():
     check(code == 200 and json.loads(got)["length"] == len(big), code, got[:200])
     code, _, got = raw(f"{place}/", "POST", iter([b"a" * 100000] * 10), {"Transfer-Encoding": "chunked"}, encode_chunked=True)
     check(code == 200 and json.loads(got)["length"] == 1000000, code, got[:200])
-    one = WebSocket(f"{place}/ws")
+    one = WebSocket(k2d, f"{place}/ws")
     one.socket.sendall(b"hello")
     check(one.reader.read(5) == b"HELLO")
     one.close()
@@ -618,9 +587,9 @@ def _(client):
     apply(pod(name, container("main", "trap exit TERM; echo marker >/tmp/marker; while :; do sleep 1 & wait; done")))
     running(name)
     code, out, err = client.run("debug", name, "-i", "--image=busybox:1.37", "--image-pull-policy=IfNotPresent", "--target=main", "-c", "spy",
-                                "--profile=general", "--", "sh", "-c", "cat /proc/1/root/tmp/marker; ps | grep -c 'echo [m]arker'; hostname -i; cat; exit 4", data=b"typed\n")
+                                "--profile=general", "--", "sh", "-c", "read x; cat /proc/1/root/tmp/marker; hostname -i; echo got $x; exit 4", data=b"typed\n")
     address = k2d.get("pod", name)["status"]["podIP"]
-    check(b"marker\n" in out and b"typed\n" in out and address.encode() in out, code, out, err)
+    check(b"marker\n" in out and b"got typed\n" in out and address.encode() in out, code, out, err)
     status = until(10, lambda: (one := status_of(name, "spy", "ephemeralContainerStatuses")) and "terminated" in one["state"] and one, "it has ended")
     check(status["state"]["terminated"]["exitCode"] == 4, status)
     check(b"typed" in client.well("logs", name, "-c", "spy"))
@@ -651,7 +620,7 @@ def _():
     code, got = patch({**spy, "image": "busybox:1.35"})
     check(code == 422 and "existing ephemeral containers" in got["message"].lower(), code, got)
     remove("rules")
-    check(not [one for one in host.containers(every=True) if ".rules." in one], host.containers(every=True))
+    until(10, lambda: not [one for one in host.containers(every=True) if ".rules." in one], "its containers are gone")
 
 
 @steps("debug of a copy, and of the node")
@@ -659,10 +628,10 @@ def _():
     client = clients[0]
     apply(pod("orig", container("main", "sleep 1000")))
     running("orig")
-    code, out, err = client.run("debug", "orig", "-i", "--copy-to=copy", "--container=main", "--profile=general", "--", "sh", "-c", "echo in the copy", data=b"")
-    check(b"in the copy" in out or b"in the copy" in client.well("logs", "copy", "-c", "main"), code, out, err)
+    code, out, err = client.run("debug", "orig", "-i", "--copy-to=copy", "--container=main", "--profile=general", "--", "sh", "-c", "read x; echo in the copy: $x", data=b"me\n")
+    check(b"in the copy: me" in out, code, out, err)
     node = k2d.get("node")["items"][0]["metadata"]["name"]
-    code, out, err = client.run("debug", f"node/{node}", "-i", "--image=busybox:1.37", "--profile=sysadmin", "--", "sh", "-c", "ls /host/etc/passwd; ls /proc/1/exe >/dev/null; echo seen", data=b"")
+    code, out, err = client.run("debug", f"node/{node}", "-i", "--image=busybox:1.37", "--profile=sysadmin", "--", "sh", "-c", "read x; ls /host/etc/passwd; ls /proc/1/exe >/dev/null; echo seen", data=b"x\n")
     check(b"/host/etc/passwd" in out and b"seen" in out, code, out, err)
     remove("orig", "copy", *[one["metadata"]["name"] for one in k2d.get("pod")["items"] if one["metadata"]["name"].startswith("node-debugger")])
 
