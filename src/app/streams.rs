@@ -5,8 +5,10 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
+use bytes::BytesMut;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
+use futures_util::{FutureExt, Stream};
 use serde_json::Value;
 use tokio::io::AsyncWrite;
 
@@ -146,7 +148,7 @@ impl PodStreams for NodeStreams {
                 ..engine::LogOptions::default()
             };
             let frames = self.0.logs(pod.namespace(), pod.name(), container, options.previous, &wanted).await?;
-            Ok(frames.map(|frame| frame.map(|frame| frame.data).map_err(BoxError::from)).boxed())
+            Ok(gathered(frames))
         })
     }
 
@@ -190,8 +192,62 @@ impl PodStreams for NodeStreams {
     }
 }
 
+/// Bytes of a log from which on nothing more is gathered.
+const GATHERED: usize = 16 * 1024;
+
+/// The bytes of a log, those that are there already in one piece: a client is not sent each line by itself.
+fn gathered(frames: impl Stream<Item = io::Result<Frame>> + Send + 'static) -> LogStream {
+    let state = (frames.fuse().boxed(), None);
+    let pieces = stream::unfold(state, |(mut frames, broken): (_, Option<io::Error>)| async move {
+        if let Some(error) = broken {
+            return Some((Err(error.into()), (frames, None)));
+        }
+        let first = match frames.next().await? {
+            Ok(frame) => frame.data,
+            Err(error) => return Some((Err(error.into()), (frames, None))),
+        };
+        let (mut all, mut broken) = (BytesMut::new(), None);
+        while first.len().max(all.len()) < GATHERED {
+            match frames.next().now_or_never().flatten() {
+                Some(Ok(frame)) if all.is_empty() => {
+                    all.reserve(GATHERED);
+                    all.extend_from_slice(&first);
+                    all.extend_from_slice(&frame.data);
+                }
+                Some(Ok(frame)) => all.extend_from_slice(&frame.data),
+                Some(Err(error)) => {
+                    broken = Some(error);
+                    break;
+                }
+                None => break,
+            }
+        }
+        let piece = if all.is_empty() { first } else { all.freeze() };
+        Some((Ok(piece), (frames, broken)))
+    });
+    pieces.boxed()
+}
+
 /// The earliest line that is wanted.
 fn since(options: &LogOptions) -> Option<jiff::Timestamp> {
     let ago = options.since_seconds.map(jiff::SignedDuration::from_secs);
     options.since_time.or_else(|| ago.and_then(|ago| jiff::Timestamp::now().checked_sub(ago).ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn lines_that_are_there_go_out_together_and_an_error_last() {
+        let frame = |text: &'static str| Frame { stream: StdStream::Stdout, data: Bytes::from(text) };
+        let frames = vec![Ok(frame("a\n")), Ok(frame("b\n")), Ok(frame("c\n"))];
+        let pieces: Vec<_> = gathered(stream::iter(frames)).map(|piece| piece.unwrap_or_default()).collect().await;
+        assert_eq!(pieces, [Bytes::from("a\nb\nc\n")]);
+        let broken = vec![Ok(frame("a\n")), Err(io::Error::other("gone"))];
+        let pieces: Vec<_> = gathered(stream::iter(broken)).collect().await;
+        assert!(matches!(pieces.as_slice(), [Ok(text), Err(_)] if text == "a\n"), "{pieces:?}");
+    }
 }
