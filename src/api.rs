@@ -6,14 +6,17 @@
 //!                                                 └→ discovery, openapi, health, proxy
 //! ```
 
+pub mod audit;
 pub mod authn;
 pub mod authz;
 pub mod body;
 pub mod decode;
 pub mod discovery;
 pub mod health;
+mod index;
 pub mod metrics;
 pub mod negotiate;
+mod oidc;
 pub mod openapi;
 pub mod proto;
 pub mod proxy;
@@ -21,10 +24,12 @@ pub mod request;
 pub mod server;
 pub mod show;
 pub mod streams;
+pub mod trace;
+pub mod usage;
 pub mod verbs;
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -34,6 +39,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{HeaderMap, Method, Request, Response, Uri};
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::kinds::Kind;
 use crate::registry::{Catalog, Registry, User, WriteOptions};
@@ -42,6 +48,7 @@ use crate::schema::status::Status;
 use body::{Body, BoxError};
 use negotiate::Form;
 use request::{Query, RequestInfo};
+use trace::Trace;
 
 /// The API; cheap to clone.
 #[derive(Clone)]
@@ -52,6 +59,7 @@ struct Inner {
     authenticator: authn::Authenticator,
     settings: Settings,
     stopping: watch::Receiver<bool>,
+    requests: metrics::Counters,
 }
 
 /// What the API must be told.
@@ -65,7 +73,11 @@ pub struct Settings {
     /// Talks to containers; `None` where no pods run.
     pub streams: Option<Arc<dyn streams::PodStreams>>,
     /// Measures what pods use; `None` where no pods run.
-    pub meter: Option<Arc<dyn metrics::Meter>>,
+    pub meter: Option<Arc<dyn usage::Meter>>,
+    /// Which requests are logged.
+    pub audit: audit::Audit,
+    /// What the parts beside the API say of themselves.
+    pub vitals: Arc<dyn metrics::Vitals>,
 }
 
 /// What a verb needs to know of its request.
@@ -90,6 +102,8 @@ pub struct Context<'a> {
     pub uri: Uri,
     /// Where the client is.
     pub peer: Option<IpAddr>,
+    /// The name of what was made.
+    pub made: OnceLock<String>,
     /// The connection, for those who take it over.
     upgrade: Mutex<Option<OnUpgrade>>,
     /// The body of a request that is handed on as it comes.
@@ -105,7 +119,8 @@ impl Api {
         settings: Settings,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        Self(Arc::new(Inner { registry, authenticator, settings, stopping }))
+        let requests = metrics::Counters::default();
+        Self(Arc::new(Inner { registry, authenticator, settings, stopping, requests }))
     }
 
     /// The registry below.
@@ -134,8 +149,20 @@ impl Api {
 
     /// What measures.
     #[must_use]
-    pub fn meter(&self) -> Option<Arc<dyn metrics::Meter>> {
+    pub fn meter(&self) -> Option<Arc<dyn usage::Meter>> {
         self.0.settings.meter.clone()
+}
+
+    /// What the parts beside the API say of themselves.
+    #[must_use]
+    pub fn vitals(&self) -> &dyn metrics::Vitals {
+        self.0.settings.vitals.as_ref()
+    }
+
+    /// Where requests are counted.
+    #[must_use]
+    pub fn requests(&self) -> &Arc<metrics::Requests> {
+        &self.0.requests
     }
 
     /// Becomes true when the server stops.
@@ -154,15 +181,34 @@ impl Api {
         let pretty = Query::parse(request.uri().query().unwrap_or_default()).flag("pretty");
         let form = Form { pretty: form.pretty || pretty, ..form };
         let bare = *request.method() == Method::HEAD;
-        let response = match self.answer(request, peer).await {
+        let begin = Instant::now();
+        let under_way = self.requests().begin(!bare && *request.method() != Method::GET);
+        let mut trace = Trace::default();
+        let response = match self.answer(request, peer, &mut trace).await {
             Ok(response) => response,
             Err(status) => body::failure(form, &status),
+        };
+        drop(under_way);
+        let code = response.status().as_u16();
+        self.0.settings.audit.record(&trace, code);
+        let lasts = trace.info.verb == "watch" || trace.is_connecting();
+        self.requests().answered(&trace, code, (!lasts).then(|| begin.elapsed()));
+        let response = if lasts && code < 300 {
+            let running = self.requests().running(trace);
+            response.map(|body| body::holding(body, running))
+        } else {
+            response
         };
         // HTTP/2 takes a body after HEAD for a fault of the connection.
         if bare { response.map(|_| body::full(Bytes::new())) } else { response }
     }
 
-    async fn answer<B>(&self, mut request: Request<B>, peer: authn::Peer) -> Result<Response<Body>, Status>
+    async fn answer<B>(
+        &self,
+        mut request: Request<B>,
+        peer: authn::Peer,
+        trace: &mut Trace,
+    ) -> Result<Response<Body>, Status>
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
@@ -172,11 +218,20 @@ impl Api {
         let path = parts.uri.path().to_owned();
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let info = RequestInfo::new(&parts.method, &path, &query);
+        *trace = Trace::new(&parts.method, &info, &query, &parts.headers, peer.address);
+        let known = self.registry().catalog();
+        if let Some(kind) = known.resource(&info.group, &info.version, &info.resource) {
+            trace.set_kind(kind);
+        }
         let user = self.0.authenticator.authenticate(&parts.headers, &peer).await?;
+        trace.user.clone_from(&user.name);
         if user.name == authn::ANONYMOUS && authz::impersonates(&parts.headers) {
             return Err(Status::unauthorized());
         }
         let user = authz::impersonate(self, user, &parts.headers).await?;
+        if user.name != trace.user {
+            trace.impersonated = Some(user.name.clone());
+        }
         authz::authorize(self, &user, &info, &parts.headers).await?;
         // Read before anything is refused: a body that is left unread ends the connection.
         let upgrades = parts.headers.contains_key(hyper::header::UPGRADE);
@@ -189,7 +244,7 @@ impl Api {
         if !info.is_resource {
             return self.document(&parts.method, &path, &parts.headers, &query).await;
         }
-        let catalog = self.registry().catalog();
+        let catalog = known;
         let kind = match catalog.resource(&info.group, &info.version, &info.resource) {
             Some(kind) => Arc::clone(kind),
             None if info.group.is_empty() || catalog.groups().iter().any(|(group, _)| *group == info.group) => {
@@ -210,14 +265,16 @@ impl Api {
             kind,
             method: parts.method,
             uri: parts.uri,
-            peer: peer.address,
+            peer: peer.address.map(|address| address.ip().to_canonical()),
             upgrade,
             body: Mutex::new(body),
+            made: OnceLock::new(),
         };
         let mut response = match dispatch(&cx, bytes).await {
             Ok(response) => response,
             Err(status) => body::failure(cx.form, &status),
         };
+        trace.made = cx.made.get().cloned();
         if !cx.kind.deprecated.is_empty() {
             warn(&mut response, &[cx.kind.deprecated.to_string()]);
         }
@@ -232,13 +289,25 @@ impl Api {
         headers: &HeaderMap,
         query: &Query,
     ) -> Result<Response<Body>, Status> {
-        if let Some(response) = health::answer(self, method, path, query)? {
+        if let Some(response) = health::answer(self, method, path, query).await? {
+            return Ok(response);
+        }
+        if path == "/metrics" {
+            return metrics::answer(self, method).await;
+        }
+        if let Some(response) = oidc::answer(self, method, path, &self.0.settings.address)? {
             return Ok(response);
         }
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let catalog = self.registry().catalog();
         if let Some(response) = openapi::answer(&catalog, method, path, headers, query)? {
             return Ok(response);
+        }
+        if path == "/" {
+            if *method != Method::GET && *method != Method::HEAD {
+                return Err(Status::method_not_allowed());
+            }
+            return Ok(body::object(200, Form { pretty: true, ..Form::JSON }, &index::document(&catalog)));
         }
         let known = match parts.as_slice() {
             ["api"] | ["apis"] => true,
@@ -295,8 +364,8 @@ async fn dispatch(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Stat
     if proxy::is_proxy(&cx.info.group, &cx.info.resource, &cx.info.subresource) {
         return proxy::answer(cx).await;
     }
-    if cx.kind.group == metrics::GROUP {
-        return metrics::answer(cx).await;
+    if cx.kind.group == usage::GROUP {
+        return usage::answer(cx).await;
     }
     if streams::is_stream(cx) {
         return streams::answer(cx).await;

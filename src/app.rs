@@ -9,9 +9,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::api::authn::Authenticator;
-use crate::api::metrics::Meter;
 use crate::api::server::Server;
 use crate::api::streams::PodStreams;
+use crate::api::usage::Meter;
 use crate::api::{self, Api};
 use crate::config::{Config, EngineSocket};
 use crate::host::bearer::BearerTokens;
@@ -32,6 +32,7 @@ mod node;
 pub mod reset;
 mod streams;
 mod tokens;
+mod vitals;
 mod volumes;
 
 use meter::NodeMeter;
@@ -76,7 +77,15 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let node = engine.as_ref().and_then(|engine| node::node(&config, engine, &key, &registry));
     let streams = node.clone().map(|node| Arc::new(NodeStreams(node)) as Arc<dyn PodStreams>);
     let meter = node.clone().map(|node| Arc::new(NodeMeter(node)) as Arc<dyn Meter>);
-    let settings = api::Settings { address, max_body: config.api.max_body, issuer: Box::new(signer), streams, meter };
+    let settings = api::Settings {
+        address,
+        max_body: config.api.max_body,
+        issuer: Box::new(signer),
+        streams,
+        meter,
+        audit: vitals::audit(&config),
+        vitals: vitals::of(node.as_ref()),
+    };
     let api = Api::new(registry.clone(), authenticator, settings, stopping.clone());
     let server = Server::new(api, Arc::new(tls), config.api.max_connections);
     let server = tokio::spawn(server.run(listeners, stopping));

@@ -17,6 +17,7 @@ pub mod kubeconfig;
 pub mod logs;
 pub mod netns;
 pub mod pki;
+pub mod process;
 pub mod systemd;
 pub mod token;
 

@@ -31,6 +31,7 @@ pub mod conversion;
 pub mod coordination;
 pub mod core;
 pub mod discovery;
+pub mod flowcontrol;
 mod index;
 pub mod metrics;
 pub mod networking;
@@ -460,6 +461,12 @@ pub trait Strategy: Send + Sync {
     /// The value of a selectable field of this object, as a field selector compares it.
     fn field(&self, object: &Value, name: &str) -> String {
         field_text(object, name)
+    }
+
+    /// Annotations that stand for fields which the objects once had; rows of a table and metadata alone are
+    /// shown without them.
+    fn field_annotations(&self) -> &'static [&'static str] {
+        &[]
     }
 
     /// Columns of the Table form; empty means name and creation time.

@@ -31,7 +31,7 @@ mod volumes;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -129,6 +129,8 @@ pub(crate) struct Inner {
     owner: OnceLock<Owner>,
     queue: Queue<PodKey>,
     connected: AtomicBool,
+    /// How often the engine went away.
+    losses: AtomicU32,
     recorder: Recorder,
     memory: Mutex<HashMap<PodKey, PodMemory>>,
     addresses: Mutex<AddressPool>,
@@ -172,6 +174,7 @@ impl Node {
             queue: Queue::new(),
             scheduling: tokio::sync::Mutex::default(),
             connected: AtomicBool::new(false),
+            losses: AtomicU32::new(0),
             recorder,
             memory: Mutex::default(),
             addresses: Mutex::new(pool),
@@ -181,6 +184,12 @@ impl Node {
             removing: Mutex::default(),
             tasks: Mutex::default(),
         }))
+    }
+
+    /// Whether the engine can be reached, and how often it went away.
+    #[must_use]
+    pub fn engine(&self) -> (bool, u32) {
+        (self.0.is_connected(), self.0.losses.load(Ordering::Relaxed))
     }
 
     /// Runs until it is dropped. What runs on the engine then goes on.

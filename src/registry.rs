@@ -16,11 +16,13 @@ mod create;
 pub mod delete;
 mod effect;
 pub mod events;
+pub mod evict;
 pub mod fields;
 pub mod filter;
 pub mod list;
 mod meta;
 pub mod queue;
+pub mod quota;
 pub mod rbac;
 mod services;
 pub mod tokens;
@@ -139,6 +141,9 @@ struct Inner {
     settings: Settings,
     /// Held while addresses and ports are chosen and the service is stored.
     services: tokio::sync::Mutex<()>,
+    /// Held while quotas are looked at and the object that they are charged with is stored.
+    quotas: tokio::sync::Mutex<()>,
+    index: admission::Index,
     rbac: rbac::Rbac,
 }
 
@@ -151,6 +156,8 @@ impl Registry {
             catalog: RwLock::new(Arc::new(catalog)),
             settings,
             services: tokio::sync::Mutex::new(()),
+            quotas: tokio::sync::Mutex::new(()),
+            index: admission::Index::default(),
             rbac: rbac::Rbac::default(),
         }))
     }
@@ -171,6 +178,36 @@ impl Registry {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    fn quotas(&self) -> &tokio::sync::Mutex<()> {
+        &self.0.quotas
+    }
+
+    /// The names of the resource quotas of a namespace.
+    ///
+    /// # Errors
+    /// 500 where the store fails.
+    pub async fn quota_names(&self, namespace: &str) -> Result<Vec<String>, Status> {
+        self.marked(admission::Mark::Quota, namespace).await
+    }
+
+    /// The names of the disruption budgets of a namespace.
+    ///
+    /// # Errors
+    /// 500 where the store fails.
+    pub async fn budget_names(&self, namespace: &str) -> Result<Vec<String>, Status> {
+        self.marked(admission::Mark::Budget, namespace).await
+    }
+
+    /// The names of what is so marked in a namespace (empty: the cluster).
+    async fn marked(&self, mark: admission::Mark, namespace: &str) -> Result<Vec<String>, Status> {
+        self.0.index.look(&self.0.store, |facts| facts.marked(mark, namespace)).await
+    }
+
+    /// A namespace, as the index knows it.
+    async fn namespace_facts(&self, name: &str) -> Result<Option<admission::Namespace>, Status> {
+        self.0.index.look(&self.0.store, |facts| facts.namespace(name)).await
     }
 
     /// A built-in kind by group and resource name; a fault of the program where it is not served.

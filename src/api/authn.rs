@@ -1,6 +1,6 @@
 //! Who asks: a client certificate or a bearer token.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,7 +19,7 @@ pub struct Peer {
     /// The certificates that it showed, its own first; that it has the key is proved, no more.
     pub certificates: Arc<[CertificateDer<'static>]>,
     /// Where it is.
-    pub address: Option<IpAddr>,
+    pub address: Option<SocketAddr>,
 }
 
 /// Says who a bearer token belongs to.

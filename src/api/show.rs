@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::negotiate::{Form, Shape};
 use crate::kinds::parts::table;
-use crate::kinds::{Column, Kind};
+use crate::kinds::{Column, Kind, Verbs};
 use crate::registry::versions;
+use crate::schema::field::quote;
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 use crate::schema::table::Type;
@@ -36,7 +37,11 @@ impl Include {
             "" | "Metadata" => Ok(Self::Metadata),
             "None" => Ok(Self::None),
             "Object" => Ok(Self::Object),
-            other => Err(Status::bad_request(format!("unrecognized includeObject value: {other:?}"))),
+            other => Err(Status::bad_request(format!(
+                "Unable to convert to Table as requested: includeObject: Invalid value: {}: must be 'Metadata', \
+                 'Object', 'None', or empty",
+                quote(other)
+            ))),
         }
     }
 }
@@ -221,6 +226,18 @@ impl Show {
         })
     }
 
+    /// Whether the objects are stored, so that a list of them has a version.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        self.kind.verbs != Verbs::ReadOnly
+    }
+
+    /// Whether a table without rows has `null` for them, as upstream's of kinds without columns.
+    #[must_use]
+    pub fn null_rows(&self) -> bool {
+        !self.own && self.is_builtin()
+    }
+
     fn row(&self, object: &Value) -> Value {
         let cells = if self.own {
             self.kind.strategy.cells(object, self.now)
@@ -240,11 +257,21 @@ impl Show {
         row
     }
 
+    /// The metadata of a stored object, without annotations that stand for fields.
     fn metadata(&self, object: &Value) -> Value {
+        let mut meta = object.get("metadata").cloned().unwrap_or_default();
+        if let Some(annotations) = meta.get_mut("annotations").and_then(Value::as_object_mut) {
+            for name in self.kind.strategy.field_annotations() {
+                annotations.remove(*name);
+            }
+            if annotations.is_empty() {
+                meta.as_object_mut().map(|meta| meta.remove("annotations"));
+            }
+        }
         json!({
             "apiVersion": format!("meta.k8s.io/{}", self.form.version),
             "kind": "PartialObjectMetadata",
-            "metadata": versions::shown(&self.kind, object).get("metadata").cloned().unwrap_or_default(),
+            "metadata": meta,
         })
     }
 

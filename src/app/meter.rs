@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use crate::api::metrics::{Meter, PodUsage, Usage};
+use crate::api::usage::{Meter, PodUsage, Usage};
 use crate::pods::{self, Node};
 use crate::schema::status::Status;
 

@@ -211,11 +211,13 @@ pub struct LogSettings {
     pub level: String,
     /// `auto`, `journal` or `text`.
     pub format: String,
+    /// `off`, `refused` or `writes`.
+    pub audit: String,
 }
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { level: "info".into(), format: "auto".into() }
+        Self { level: "info".into(), format: "auto".into(), audit: "writes".into() }
     }
 }
 

@@ -17,6 +17,7 @@ use tracing::debug;
 
 use super::cluster::{Cluster, Head, Owner};
 use super::namespace::NamespaceController;
+use super::quota::QuotaController;
 use super::{Controller, ObjectKey, Source};
 use crate::kinds::{Kind, Propagation, Verbs};
 use crate::registry::delete::{FOREGROUND, ORPHAN};
@@ -45,18 +46,20 @@ pub struct GarbageCollector {
     gone: Mutex<VecDeque<Uid>>,
     queue: std::sync::OnceLock<Arc<Queue<ObjectKey>>>,
     namespaces: Arc<NamespaceController>,
+    quotas: Arc<QuotaController>,
 }
 
 impl GarbageCollector {
-    /// A collector that tells `namespaces` of what goes.
+    /// A collector that tells `namespaces` and `quotas` of what goes.
     #[must_use]
-    pub fn new(registry: &Registry, namespaces: &Arc<NamespaceController>) -> Self {
+    pub fn new(registry: &Registry, namespaces: &Arc<NamespaceController>, quotas: &Arc<QuotaController>) -> Self {
         Self {
             cluster: Cluster::new(registry, "garbage-collector-controller"),
             index: Mutex::default(),
             gone: Mutex::default(),
             queue: std::sync::OnceLock::new(),
             namespaces: Arc::clone(namespaces),
+            quotas: Arc::clone(quotas),
         }
     }
 
@@ -101,6 +104,7 @@ impl GarbageCollector {
             if event.kind == EventKind::Deleted {
                 self.lost(Uid::of(&head.metadata.uid));
                 self.namespaces.removed(namespace);
+                self.quotas.removed(namespace);
             } else {
                 self.seen(number, namespace, name, &head);
             }

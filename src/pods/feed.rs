@@ -99,7 +99,9 @@ impl Inner {
                 Event::Connected => self.engine_is_back().await,
                 Event::Disconnected { reason } => {
                     tracing::warn!(reason, "the engine cannot be reached");
-                    self.connected.store(false, Ordering::Relaxed);
+                    if self.connected.swap(false, Ordering::Relaxed) {
+                        self.losses.fetch_add(1, Ordering::Relaxed);
+                    }
                     self.node_changed();
                     if let Err(error) = self.doubt_pods().await {
                         tracing::warn!(%error, "cannot show that pods may have ended");

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::{Error, Inner};
 use crate::engine::{EngineKind, Info};
 use crate::host::facts::{Disk, Facts};
-use crate::registry::Target;
+use crate::registry::{Changed, Part, Target};
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 use crate::store::Expect;
@@ -104,9 +104,28 @@ impl Inner {
             let uid = Expect::Uid(node.uid().to_owned());
             self.registry.store().set_volatile_status(&target.key(), uid, bytes).await?;
         }
+        if info.is_some() && is_tainted(&node) {
+            self.untaint(&target).await?;
+        }
         self.take_lease().await?;
         self.wake_unbound();
         Ok(())
+    }
+
+    /// A new node takes no pods until it has been found ready.
+    async fn untaint(&self, target: &Target) -> Result<(), Status> {
+        let change = &mut |node: &Value| {
+            let mut node = node.clone();
+            let spec = node.section_mut("spec");
+            if let Some(taints) = spec.get_mut("taints").and_then(Value::as_array_mut) {
+                taints.retain(|taint| !is_not_ready(taint));
+                if taints.is_empty() {
+                    spec.remove("taints");
+                }
+            }
+            Ok(Changed::new(node))
+        };
+        self.registry.update(target, Part::Main, change, &Self::options()).await.map(drop)
     }
 
     /// What runs ends with the engine that went away, where it is of that sort: its pods are not ready, until facts
@@ -211,6 +230,14 @@ impl Inner {
             _ => Ok(()),
         }
     }
+}
+
+fn is_not_ready(taint: &Value) -> bool {
+    taint["key"] == "node.kubernetes.io/not-ready" && taint["effect"] == "NoSchedule"
+}
+
+fn is_tainted(node: &Value) -> bool {
+    node.list("/spec/taints").iter().any(is_not_ready)
 }
 
 /// A machine that is itself a container mostly lacks `CAP_SYS_RESOURCE`, without which no score may be lowered

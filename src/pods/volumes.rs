@@ -20,7 +20,7 @@ use crate::registry::{Changed, Part};
 use crate::schema::object::Object;
 use crate::schema::quantity::Quantity;
 
-pub(super) use disk::{inside, make_file, remove};
+pub(super) use disk::{inside, make_file, remove, write_file};
 use payload::{Files, Owner};
 
 /// Why a volume is not there yet; the message is that of the event `FailedMount`.

@@ -12,7 +12,7 @@ use super::history::History;
 use super::list::ListRequest;
 use super::state::State;
 use super::table::Table;
-use super::{Error, Expect, Key, Listing, Record, Write};
+use super::{Error, Expect, Key, Listing, Record, Totals, Write};
 use crate::failpoint;
 
 /// Most requests that are taken at once.
@@ -27,6 +27,7 @@ pub(super) enum Request {
     List(ListRequest, Reply<Listing>),
     Commit(Vec<Write>, Reply<Vec<Record>>),
     VolatileStatus(Key, Expect, Bytes, Reply<Record>),
+    Totals(Reply<Totals>),
     Backup(PathBuf, Reply<()>),
     Close(Reply<()>),
 }
@@ -70,6 +71,10 @@ fn serve(state: &mut State<'_>, requests: &Receiver<Request>) -> Option<Reply<()
                 Request::Commit(writes, reply) => commits.push((writes, reply)),
                 Request::VolatileStatus(key, expect, status, reply) => {
                     let result = state.set_volatile_status(&key, &expect, status);
+                    answer(state, reply, result);
+                }
+                Request::Totals(reply) => {
+                    let result = state.table.totals();
                     answer(state, reply, result);
                 }
                 Request::Backup(to, reply) => {

@@ -142,6 +142,8 @@ async fn start(folder: &Path, stopping: watch::Receiver<bool>) -> (Server, TcpLi
         issuer: Box::new(NoTokens),
         streams: Some(Arc::new(Programs)),
         meter: None,
+        audit: k2d::api::audit::Audit::Off,
+        vitals: Arc::new(k2d::api::metrics::NoVitals),
     };
     let api = Api::new(registry, Authenticator::new(clients, Vec::new()), settings, stopping);
     (Server::new(api, Arc::new(tls), 64), listener)
