@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `make test`: brings what the tests need and runs all of them.
-#   tests/run.sh [SUITE...]     unit, bad-input, access, vectors, e2e, packages, system; default all
+#   tests/run.sh [SUITE...]     unit, bad-input, access, vectors, e2e, streams, packages, system; default all
 # Docker and Podman run in a network namespace of their own (tests/testbed/host.sh), so nothing of this machine is touched.
 . "$(dirname "$0")/testbed/lib.sh"
 . "$(dirname "$0")/testbed/rust.sh"
@@ -9,7 +9,7 @@ need_root "$@"
 cd "$ROOT" || exit 1
 export PATH="$HOME/.cargo/bin:$PATH"
 bring_rust
-chosen=" ${*:-unit bad-input access vectors e2e packages system} "
+chosen=" ${*:-unit bad-input access vectors e2e streams packages system} "
 want() { [[ $chosen == *" $1 "* ]]; }
 bed=$ROOT/tests/testbed
 HOST=k2d-unit
@@ -41,6 +41,7 @@ if [ "$FAILED" = 0 ]; then
     if want access; then suite access python3 tests/api/access.py; fi
     if want vectors; then suite vectors python3 tests/vectors/run.py; fi
     if want e2e; then suite e2e python3 tests/e2e/gateway.py; fi
+    if want streams; then suite streams python3 tests/e2e/streams.py; fi
     unset K2D_BIN
     if want packages; then suite packages tests/packages/run.sh; fi
     if want system; then suite system python3 tests/system/package.py; fi
