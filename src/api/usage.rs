@@ -170,7 +170,7 @@ mod tests {
     fn amounts_and_windows_are_written_as_usual() {
         let usage = |cpu, memory| Usage { time: Timestamp::UNIX_EPOCH, window: Duration::ZERO, cpu, memory };
         assert_eq!(amounts(&usage(5_000_000, 2048)), json!({"cpu": "5m", "memory": "2Ki"}));
-        assert_eq!(amounts(&usage(1_234_567, 1000)), json!({"cpu": "1234567n", "memory": "1000"}));
+        assert_eq!(amounts(&usage(1_234_567, 2000)), json!({"cpu": "1234567n", "memory": "2000"}));
         let print = |millis| window(Duration::from_millis(millis));
         assert_eq!([print(1013), print(15_000), print(90_500), print(60_000)], ["1.013s", "15s", "1m30.5s", "1m0s"]);
     }
