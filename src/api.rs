@@ -26,6 +26,7 @@ pub mod server;
 pub mod show;
 pub mod streams;
 pub mod trace;
+pub mod usage;
 pub mod verbs;
 
 use std::net::IpAddr;
@@ -72,6 +73,8 @@ pub struct Settings {
     pub issuer: Box<dyn authn::Issuer>,
     /// Talks to containers; `None` where no pods run.
     pub streams: Option<Arc<dyn streams::PodStreams>>,
+    /// Measures what pods use; `None` where no pods run.
+    pub meter: Option<Arc<dyn usage::Meter>>,
     /// Which requests are logged.
     pub audit: audit::Audit,
     /// What the parts beside the API say of themselves.
@@ -144,6 +147,12 @@ impl Api {
     pub fn streams(&self) -> Option<Arc<dyn streams::PodStreams>> {
         self.0.settings.streams.clone()
     }
+
+    /// What measures.
+    #[must_use]
+    pub fn meter(&self) -> Option<Arc<dyn usage::Meter>> {
+        self.0.settings.meter.clone()
+}
 
     /// What the parts beside the API say of themselves.
     #[must_use]
@@ -285,6 +294,9 @@ impl Api {
 async fn dispatch(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Status> {
     if proxy::is_proxy(&cx.info.group, &cx.info.resource, &cx.info.subresource) {
         return proxy::answer(cx).await;
+    }
+    if cx.kind.group == usage::GROUP {
+        return usage::answer(cx).await;
     }
     if streams::is_stream(cx) {
         return streams::answer(cx).await;

@@ -33,6 +33,7 @@ pub mod core;
 pub mod discovery;
 pub mod flowcontrol;
 mod index;
+pub mod metrics;
 pub mod networking;
 pub mod parts;
 pub mod policy;

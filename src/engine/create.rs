@@ -293,11 +293,12 @@ fn bind(
         return Err(unsupported("recursive read-only mounts", version));
     }
     Ok(MountBindOptions {
-        propagation: Some(match propagation {
-            Propagation::Private => BindPropagation::RPRIVATE,
-            Propagation::HostToContainer => BindPropagation::RSLAVE,
-            Propagation::Bidirectional => BindPropagation::RSHARED,
-        }),
+        propagation: match propagation {
+            // Left open it is private, but for what the engine's own data are below: that it only makes a slave of.
+            Propagation::Private => None,
+            Propagation::HostToContainer => Some(BindPropagation::RSLAVE),
+            Propagation::Bidirectional => Some(BindPropagation::RSHARED),
+        },
         read_only_non_recursive: (read_only && can && recursive == RecursiveReadOnly::Disabled).then_some(true),
         read_only_force_recursive: (read_only && can && recursive == RecursiveReadOnly::Enabled).then_some(true),
         ..MountBindOptions::default()

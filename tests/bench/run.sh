@@ -17,4 +17,6 @@ say "the API"
 python3 tests/bench/api.py "$@" || status=1
 say "pods on a real Docker"
 python3 tests/bench/bench.py "$@" || status=1
+say "streams on a real Docker"
+python3 tests/bench/streams.py "$@" || status=1
 exit $status
