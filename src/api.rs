@@ -152,7 +152,7 @@ impl Api {
     #[must_use]
     pub fn meter(&self) -> Option<Arc<dyn usage::Meter>> {
         self.0.settings.meter.clone()
-}
+    }
 
     /// What the parts beside the API say of themselves.
     #[must_use]

@@ -212,7 +212,7 @@ impl Strategy for Event {
             ("source", !text(&source["component"]).is_empty() || !text(&source["host"]).is_empty()),
         ];
         for (field, _) in given.iter().filter(|(_, given)| *given) {
-            errors.invalid_text(&Path::new(*field), "", "needs to be unset");
+            errors.invalid_text(&Path::new(field), "", "needs to be unset");
         }
     }
 
@@ -227,7 +227,7 @@ impl Strategy for Event {
         for field in FIXED {
             let (new, old) = (part(object, field), part(old, field));
             if new != old {
-                errors.invalid(&Path::new(*field), new, "field is immutable");
+                errors.invalid(&Path::new(field), new, "field is immutable");
             }
         }
     }

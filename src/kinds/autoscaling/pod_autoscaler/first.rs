@@ -84,7 +84,7 @@ impl Conversion for First {
             let current = status.remove("currentMetrics").unwrap_or_default();
             let measured = |metric: &Value| metric["resource"]["current"]["averageUtilization"].clone();
             let percents = items(&current).iter().filter(|metric| is_cpu(metric)).map(measured);
-            if let Some(percent) = percents.filter(|percent| !percent.is_null()).last() {
+            if let Some(percent) = percents.rfind(|percent| !percent.is_null()) {
                 status.insert("currentCPUUtilizationPercentage".into(), percent);
             }
             let all: Vec<String> = items(&current).iter().map(|metric| texts::metric(metric, true)).collect();
