@@ -235,6 +235,12 @@ impl Show {
         })
     }
 
+    /// Whether lists say `continue` even where nothing follows, as those of custom objects do.
+    #[must_use]
+    pub fn names_continue(&self) -> bool {
+        self.kind.custom().is_some() && self.form.shape == Shape::Whole
+    }
+
     fn schema(&self) -> Option<Type<'static>> {
         Type::builtin(&self.kind.group, &self.kind.version, &self.kind.kind)
     }

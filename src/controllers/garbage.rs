@@ -18,7 +18,7 @@ use tracing::debug;
 use super::cluster::{Cluster, Head, Owner};
 use super::namespace::NamespaceController;
 use super::{Controller, ObjectKey, Source};
-use crate::kinds::{Kind, Propagation, Verbs};
+use crate::kinds::{Kind, Propagation};
 use crate::registry::delete::{FOREGROUND, ORPHAN};
 use crate::registry::events::EventType;
 use crate::registry::filter::Filter;
@@ -65,7 +65,7 @@ impl GarbageCollector {
         let catalog = self.cluster.registry.catalog();
         let mut tasks = JoinSet::new();
         for (number, kind) in catalog.iter().enumerate() {
-            let stored = matches!(kind.verbs, Verbs::All | Verbs::NoDeleteCollection);
+            let stored = kind.verbs.store();
             if stored && kind.group != "events.k8s.io" {
                 tasks.spawn(Arc::clone(&self).follow_kind(Arc::clone(kind), u16::try_from(number).unwrap_or(u16::MAX)));
             }

@@ -41,6 +41,7 @@ impl Registry {
         });
         self.ensure("", "services", "default", "kubernetes", service, &options).await?;
         self.bootstrap_objects(&options).await?;
+        self.open_definitions().await?;
         if new {
             self.store().begin_history();
         }

@@ -18,6 +18,14 @@ impl Catalog {
         Self { kinds: kinds.into_iter().map(Arc::new).collect() }
     }
 
+    /// The same built-in kinds with these custom ones behind them.
+    #[must_use]
+    pub fn with_custom(&self, custom: impl IntoIterator<Item = Arc<Kind>>) -> Self {
+        let mut kinds: Vec<Arc<Kind>> = self.kinds.iter().filter(|kind| kind.custom().is_none()).cloned().collect();
+        kinds.extend(custom);
+        Self { kinds }
+    }
+
     /// All kinds.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Kind>> {
         self.kinds.iter()
@@ -39,6 +47,9 @@ impl Catalog {
     /// events those of the core group.
     #[must_use]
     pub fn stored<'a>(&'a self, kind: &'a Kind) -> &'a Kind {
+        if let Some(custom) = kind.custom() {
+            return self.resource(&kind.group, custom.storage_version(), &kind.plural).map_or(kind, AsRef::as_ref);
+        }
         let group = if kind.group == "events.k8s.io" { "" } else { kind.group.as_ref() };
         self.by_resource(group, &kind.plural).map_or(kind, AsRef::as_ref)
     }

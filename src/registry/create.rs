@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Registry, Target, WriteOptions, Written, admission, catalog, effect, failed, fields, meta, now};
+use super::{Registry, Target, WriteOptions, Written, admission, catalog, custom, effect, failed, fields, meta, now};
+use crate::kinds::custom::Custom;
 use crate::kinds::{Kind, NameRule};
 use crate::schema::canonical::{canonical, stored};
 use crate::schema::field::Errors;
 use crate::schema::meta as rules;
 use crate::schema::object::Object;
-use crate::schema::status::Status;
+use crate::schema::status::{Details, Status};
 use crate::schema::table::Type;
 use crate::store::{self, Key, Record, Write};
 
@@ -78,6 +79,15 @@ impl Registry {
             return Err(Status::unclassified("resourceVersion should not be set on objects to be created"));
         }
         let at = now();
+        custom::check_type(kind, &object)?;
+        if kind.custom().is_some_and(Custom::is_ending) {
+            let message = "create not allowed while custom resource definition is terminating";
+            return Err(Status::new(405, "MethodNotAllowed", message).with_details(Details {
+                group: kind.group.to_string(),
+                kind: kind.plural.to_string(),
+                ..Details::default()
+            }));
+        }
         let mut warnings: Vec<String> = effect::warning(kind).filter(|_| self.settings().acts).into_iter().collect();
         prepare_type(kind, &mut object);
         kind.strategy.default(&mut object);
@@ -117,7 +127,7 @@ impl Registry {
             }
             return Ok(Written { object, warnings, created: true });
         }
-        let record = Record::from_value(key, &object);
+        let record = custom::record(kind, key, &object);
         let outcome = self.commit(kind, object.name(), Write::Create { record }).await;
         drop(allocated);
         let stored = match outcome {
@@ -126,6 +136,7 @@ impl Registry {
         };
         let stored = stored?;
         object.metadata_mut().insert("resourceVersion".into(), stored.revision.to_string().into());
+        self.written(kind, object.name()).await?;
         Ok(Written { object, warnings, created: true })
     }
 

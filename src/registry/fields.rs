@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::create::type_of;
 use super::{Part, WriteOptions, now};
 use crate::kinds::Kind;
+use crate::kinds::custom::{Compiled, Custom, Scale};
 use crate::schema::merge::reset::{Reset, reset_fields};
 use crate::schema::merge::scale::{self, Replicas};
 use crate::schema::merge::update::{Subject, Writer, update};
@@ -26,7 +27,8 @@ pub(super) fn updated(kind: &Kind, part: Part, old: &Value, object: &mut Value, 
 fn set(kind: &Kind, part: Part, old: Option<&Value>, object: &mut Value, options: &WriteOptions, at: Timestamp) {
     let version = kind.api_version();
     let writer = Writer { manager: &options.manager, subresource: part.name(), now: at };
-    update(subject(kind, &version), old, object, writer, &reset(kind, part));
+    let compiled = kind.custom().map(Custom::compiled);
+    update(subject(kind, &version, compiled.as_deref()), old, object, writer, &reset(kind, part));
 }
 
 /// The object that a server-side apply makes, with its managed fields.
@@ -43,7 +45,8 @@ pub fn applied(
 ) -> Result<Value, Status> {
     let version = kind.api_version();
     let writer = Writer { manager: &options.manager, subresource: part.name(), now: now() };
-    apply::apply(subject(kind, &version), old, patch, writer, force, &reset(kind, part))
+    let compiled = kind.custom().map(Custom::compiled);
+    apply::apply(subject(kind, &version, compiled.as_deref()), old, patch, writer, force, &reset(kind, part))
 }
 
 /// Sets the managed fields of a request that is answered and not stored.
@@ -59,13 +62,18 @@ pub fn of_request(object: &mut Value, kind: &str, subresource: &str, options: &W
 /// Where the kinds with a `scale` keep their number of replicas.
 const REPLICAS: [&str; 2] = ["spec", "replicas"];
 
+fn replicas(kind: &Kind) -> Vec<&str> {
+    kind.custom().and_then(Custom::scale).map_or_else(|| REPLICAS.to_vec(), Scale::spec_path)
+}
+
 /// The managed fields of a Scale, taken from those of its object.
 ///
 /// # Errors
 /// 500 for entries that cannot be read.
 pub fn of_scale(kind: &Kind, object: &Value) -> Result<Option<Value>, Status> {
     let version = kind.api_version();
-    let places = [Replicas { api_version: &version, path: &REPLICAS }];
+    let path = replicas(kind);
+    let places = [Replicas { api_version: &version, path: &path }];
     scale::to_scale(managed::of(object), &places).map_err(Status::internal)
 }
 
@@ -90,7 +98,8 @@ pub fn apply_scale(old: &Value, patch: &Value, options: &WriteOptions, force: bo
 /// 500 for entries that cannot be read.
 pub fn from_scale(kind: &Kind, object: &mut Value, scale: &Value) -> Result<(), Status> {
     let version = kind.api_version();
-    let places = [Replicas { api_version: &version, path: &REPLICAS }];
+    let path = replicas(kind);
+    let places = [Replicas { api_version: &version, path: &path }];
     let list = scale::to_parent(managed::of(object), managed::of(scale), &version, &places);
     managed::put(object, list.map_err(Status::internal)?);
     Ok(())
@@ -101,11 +110,15 @@ fn scale_subject() -> Subject<'static> {
     Subject { typing, api_version: "autoscaling/v1", kind: "Scale", versions: &[] }
 }
 
-fn subject<'a>(kind: &'a Kind, version: &'a str) -> Subject<'a> {
-    Subject { typing: type_of(kind), api_version: version, kind: &kind.kind, versions: &[] }
+fn subject<'a>(kind: &'a Kind, version: &'a str, compiled: Option<&'a Compiled>) -> Subject<'a> {
+    let typing = compiled.map_or_else(|| type_of(kind), Compiled::typing);
+    Subject { typing, api_version: version, kind: &kind.kind, versions: &[] }
 }
 
 /// The fields that nobody can set through this part of the object.
 fn reset(kind: &Kind, part: Part) -> Reset<'static> {
+    if kind.custom().is_some() && part == Part::Status {
+        return Reset::of(&[&["metadata"], &["spec"]]);
+    }
     reset_fields(&kind.group, &kind.kind, part.name(), kind.has_status())
 }

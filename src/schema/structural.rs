@@ -14,7 +14,7 @@ mod validate;
 use serde_json::{Map, Value};
 
 pub use table::table;
-pub use validate::{validate, validate_embedded, validate_lists};
+pub use validate::{counterpart, validate, validate_embedded, validate_lists};
 
 use super::canonical::canonical;
 use super::decode::{metadata_type, retyped};
@@ -24,6 +24,18 @@ const META: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
 /// A schema; `None` allows nothing.
 type Schema<'a> = Option<&'a Value>;
+
+/// Whether a pattern compiles. One that uses classes which this engine leaves out (`\p{…}`) is taken, and
+/// matches everything.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn pattern(text: &str) -> Result<(), String> {
+    match regex_lite::Regex::new(text) {
+        Err(error) if !text.contains("\\p") && !text.contains("\\P") && !text.contains("[[:") => Err(error.to_string()),
+        _ => Ok(()),
+    }
+}
 
 /// Brings a custom resource that was just read to the form of its schema: `metadata` read by its type,
 /// unknown fields and senseless nulls gone. Returns the strict errors in upstream's order.

@@ -101,7 +101,7 @@ impl Listing {
                 }
                 Ok(None) => {
                     self.buffer.extend_from_slice(b"],\"metadata\":");
-                    write_value(&list_meta(&self.lister), &mut self.buffer);
+                    write_value(&list_meta(&self.lister, &self.show), &mut self.buffer);
                     self.buffer.extend_from_slice(b"}\n");
                     self.done = true;
                     break;
@@ -116,8 +116,11 @@ impl Listing {
     }
 }
 
-fn list_meta(lister: &Lister) -> Value {
+fn list_meta(lister: &Lister, show: &Show) -> Value {
     let mut meta = Map::new();
+    if show.names_continue() {
+        meta.insert("continue".into(), "".into());
+    }
     meta.insert("resourceVersion".into(), lister.revision().to_string().into());
     if let Some((next, remaining)) = lister.rest() {
         meta.insert("continue".into(), next.encode().into());
@@ -141,10 +144,10 @@ async fn gather(mut lister: Lister, show: &Show) -> Result<Value, Status> {
     if show.form().shape == Shape::Table {
         let mut table = show.table_head();
         table["rows"] = Value::Array(items);
-        table["metadata"] = list_meta(&lister);
+        table["metadata"] = list_meta(&lister, show);
         return Ok(table);
     }
-    Ok(json!({"kind": kind, "apiVersion": version, "metadata": list_meta(&lister), "items": items}))
+    Ok(json!({"kind": kind, "apiVersion": version, "metadata": list_meta(&lister, show), "items": items}))
 }
 
 /// `limit`, `continue`, `resourceVersion` and `resourceVersionMatch` of a list.

@@ -121,14 +121,28 @@ async fn create(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Status
     let object = decode::object(cx, &bytes, options.validation, &mut warnings)?;
     check_namespace(cx, &object)?;
     let target = Target::new(&cx.kind, &cx.target().namespace, "");
-    let written = cx.api.registry().create(&target, object, &cx.write_options(options.dry_run)).await?;
-    respond(cx, 201, written, warnings)
+    let outcome = cx.api.registry().create(&target, object, &cx.write_options(options.dry_run)).await;
+    respond(cx, 201, outcome, warnings)
 }
 
-/// An answer with the warnings of reading before those of writing.
-fn respond(cx: &Context<'_>, code: u16, written: Written, mut warnings: Vec<String>) -> Result<Response<Body>, Status> {
-    warnings.extend(written.warnings);
-    cx.answer(code, &written.object, &warnings)
+/// An answer with the warnings of reading before those of writing; a refusal has the former too.
+fn respond(
+    cx: &Context<'_>,
+    code: u16,
+    outcome: Result<Written, Status>,
+    mut warnings: Vec<String>,
+) -> Result<Response<Body>, Status> {
+    match outcome {
+        Ok(written) => {
+            warnings.extend(written.warnings);
+            cx.answer(code, &written.object, &warnings)
+        }
+        Err(status) => {
+            let mut response = body::failure(cx.form, &status);
+            warn(&mut response, &warnings);
+            Ok(response)
+        }
+    }
 }
 
 /// The namespace of a body must be that of the path.
@@ -177,10 +191,10 @@ async fn update(cx: &Context<'_>, bytes: Bytes, part: Part) -> Result<Response<B
     match outcome {
         Err(status) if status.code == 404 && creates && object.resource_version().is_empty() => {
             may_create(cx).await?;
-            let written = cx.api.registry().create(&target, object, &write).await?;
-            respond(cx, 201, written, warnings)
+            let outcome = cx.api.registry().create(&target, object, &write).await;
+            respond(cx, 201, outcome, warnings)
         }
-        outcome => respond(cx, 200, outcome?, warnings),
+        outcome => respond(cx, 200, outcome, warnings),
     }
 }
 
@@ -208,7 +222,7 @@ async fn patch_object(cx: &Context<'_>, bytes: Bytes, part: Part) -> Result<Resp
         Err(status) if status.code == 404 && patch.is_apply() && part == Part::Main && is_missing(&status, cx) => {
             apply_new(cx, &patch, &options, &write).await
         }
-        outcome => respond(cx, 200, outcome?, warnings),
+        outcome => respond(cx, 200, outcome, warnings),
     }
 }
 
@@ -235,8 +249,8 @@ async fn apply_new(
     let changed = patch.change(cx, Part::Main, None, options, write, &mut warnings)?;
     let mut object = changed.object;
     object.metadata_mut().remove("resourceVersion");
-    let written = cx.api.registry().create_applied(&cx.target(), object, write).await?;
-    respond(cx, 201, written, warnings)
+    let outcome = cx.api.registry().create_applied(&cx.target(), object, write).await;
+    respond(cx, 201, outcome, warnings)
 }
 
 /// A `Status` that stands for success without an object.
