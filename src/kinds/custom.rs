@@ -16,6 +16,7 @@ mod scale;
 mod tests;
 mod validate;
 
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -25,6 +26,7 @@ use super::{Column, Strategy};
 use crate::schema::field::Errors;
 use crate::schema::json_path::JsonPath;
 use crate::schema::object::Object;
+use crate::schema::openapi::Source;
 use crate::schema::structural;
 
 pub use compiled::{Cache, Compiled};
@@ -52,6 +54,12 @@ impl Custom {
     #[must_use]
     pub fn compiled(&self) -> Arc<Compiled> {
         self.cache.get(self.number, &self.packed, (&self.gvk.0, &self.gvk.1, &self.gvk.2))
+    }
+
+    /// The schema as compressed JSON, from which all that is served of it follows.
+    #[must_use]
+    pub fn packed(&self) -> &[u8] {
+        &self.packed
     }
 
     /// Where the number of replicas is, for kinds with a scale.
@@ -99,6 +107,18 @@ impl Custom {
 
     fn api_version(&self) -> String {
         format!("{}/{}", self.gvk.0, self.gvk.1)
+    }
+}
+
+impl fmt::Debug for Custom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Custom").field("gvk", &self.gvk).finish_non_exhaustive()
+    }
+}
+
+impl Source for Custom {
+    fn schema(&self) -> Value {
+        compiled::unpack(&self.packed)
     }
 }
 

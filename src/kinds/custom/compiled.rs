@@ -28,13 +28,12 @@ pub struct Compiled {
 
 impl Compiled {
     fn new(packed: &[u8], gvk: (&str, &str, &str)) -> Self {
-        let mut text = Vec::new();
-        // The bytes are our own; what does not unpack reads as a schema that knows nothing.
-        let _ = DeflateDecoder::new(packed).read_to_end(&mut text);
-        let schema: Value = serde_json::from_slice(&text).unwrap_or_else(|_| json!({"type": "object"}));
+        let mut schema = unpack(packed);
+        strip(&mut schema, false);
+        let size = schema.to_string().len();
         let table = structural::table(gvk.0, gvk.1, gvk.2, &schema).ok();
         let gvk = (gvk.0.to_owned(), gvk.1.to_owned(), gvk.2.to_owned());
-        Self { schema, table, gvk, rules: OnceLock::new(), size: text.len() }
+        Self { schema, table, gvk, rules: OnceLock::new(), size }
     }
 
     /// The schema, without its descriptions.
@@ -57,13 +56,17 @@ impl Compiled {
 
 /// A schema as few bytes.
 pub(super) fn pack(schema: &Value) -> Arc<[u8]> {
-    let mut schema = schema.clone();
-    strip(&mut schema, false);
     let text = schema.to_string();
     let mut packed = Vec::new();
     // Reading from memory does not fail.
     let _ = DeflateEncoder::new(text.as_bytes(), Compression::default()).read_to_end(&mut packed);
     packed.into()
+}
+
+/// The schema that was packed, with its descriptions.
+pub(super) fn unpack(packed: &[u8]) -> Value {
+    // The bytes are our own; what does not unpack reads as a schema that knows nothing.
+    serde_json::from_reader(DeflateDecoder::new(packed)).unwrap_or_else(|_| json!({"type": "object"}))
 }
 
 /// Takes the texts out of a schema; `named` says that the keys of the map are names of fields.

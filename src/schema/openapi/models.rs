@@ -3,11 +3,12 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
 use super::descriptions::{Descriptions, Texts};
-use super::{Edition, Resource};
+use super::{Edition, Resource, Source};
 use crate::schema::table::{Any, BUILTIN, Field, ListTopology, Scalar, Shape, Struct, Type};
 
 const MACHINERY: &str = "io.k8s.apimachinery.pkg";
@@ -313,18 +314,27 @@ fn inner(edition: Edition, ty: Type<'_>) -> Value {
 
 /// The schema of a custom resource, with the fields that every object has.
 fn custom(edition: Edition, resource: &Resource<'_>) -> Value {
-    let mut schema = resource.schema.cloned().unwrap_or_else(|| json!({}));
+    let mut schema = resource.schema.map_or_else(|| json!({}), Source::schema);
     if edition == Edition::V2 {
         to_v2(&mut schema);
     }
     put(&mut schema, "type", "object".into());
-    let metadata = json!({"$ref": reference(edition, &format!("{MACHINERY}.apis.meta.v1.ObjectMeta"))});
+    // The texts lie packed, and these three are asked for by every custom kind.
+    static TEXTS: OnceLock<[String; 3]> = OnceLock::new();
+    let texts = TEXTS.get_or_init(|| {
+        ["apiVersion", "kind", "metadata"].map(|name| super::descriptions::field("io.k8s.api.core.v1.ConfigMap", name))
+    });
+    let [version, kind, about] = texts;
+    let reference = reference(edition, &format!("{MACHINERY}.apis.meta.v1.ObjectMeta"));
+    let metadata = match edition {
+        Edition::V2 => json!({"description": about, "$ref": reference}),
+        Edition::V3 => json!({"description": about, "allOf": [{"$ref": reference}]}),
+    };
+    let word = |text: &str| json!({"type": "string", "description": text});
     if let Some(map) = schema.as_object_mut()
         && let Value::Object(properties) = map.entry("properties").or_insert_with(|| json!({}))
     {
-        for (name, value) in
-            [("apiVersion", json!({"type": "string"})), ("kind", json!({"type": "string"})), ("metadata", metadata)]
-        {
+        for (name, value) in [("apiVersion", word(version)), ("kind", word(kind)), ("metadata", metadata)] {
             properties.insert(name.to_owned(), value);
         }
     }

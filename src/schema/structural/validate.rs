@@ -271,9 +271,9 @@ impl<'s> Validator<'_, 's> {
             && self
                 .patterns
                 .entry(pattern)
-                .or_insert_with(|| Regex::new(pattern).ok())
+                .or_insert_with(|| super::regex(pattern).ok())
                 .as_ref()
-                .is_some_and(|regex| !regex.is_match(text))
+                .is_some_and(|regex| text.len() > super::MATCHED_MAX || !regex.is_match(text))
         {
             self.invalid(name, &Value::from(text), &format!("should match '{pattern}'"));
         }

@@ -3,28 +3,35 @@
 
 use serde_json::Value;
 
-use crate::schema::cel;
+use crate::schema::cel::{self, Want};
 use crate::schema::field::{Errors, Path};
 use crate::schema::object::Object;
 
 const REASONS: [&str; 4] = ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
 
-/// Checks all rules below a schema.
+/// Checks all rules below the schema of a resource.
 pub(super) fn check(schema: &Value, at: &Path, errors: &mut Errors) {
+    walk(schema, true, None, at, errors);
+}
+
+/// `uncorrelated` is the list above, if any, whose items cannot be told to be those of before.
+fn walk(schema: &Value, root: bool, uncorrelated: Option<&Path>, at: &Path, errors: &mut Errors) {
     for (index, rule) in schema.list("/x-kubernetes-validations").iter().enumerate() {
         let place = at.child("x-kubernetes-validations").index(index);
         let before = errors.len();
         texts(rule, &place, errors);
         if errors.len() == before {
-            compiles(rule, schema, &place, errors);
+            compiles(rule, (schema, root), uncorrelated, &place, errors);
         }
     }
     for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        check(property, &at.child("properties").key(name), errors);
+        walk(property, false, uncorrelated, &at.child("properties").key(name), errors);
     }
+    let list = schema["x-kubernetes-list-type"] == "map";
     for key in ["items", "additionalProperties"] {
         if let Some(inner) = schema.get(key).filter(|inner| inner.is_object()) {
-            check(inner, &at.child(key), errors);
+            let lost = uncorrelated.or((key == "items" && !list).then_some(at));
+            walk(inner, false, lost, &at.child(key), errors);
         }
     }
 }
@@ -58,14 +65,29 @@ fn texts(rule: &Value, at: &Path, errors: &mut Errors) {
     }
 }
 
-fn compiles(rule: &Value, schema: &Value, at: &Path, errors: &mut Errors) {
-    if let Err(fault) = cel::check(rule.text("/rule"), schema, true) {
-        let detail = format!("compilation failed: {fault}");
-        errors.invalid_raw(&at.child("rule"), &shown(rule), &detail);
+fn compiles(rule: &Value, (schema, root): (&Value, bool), uncorrelated: Option<&Path>, at: &Path, errors: &mut Errors) {
+    let optional = rule["optionalOldSelf"] == true;
+    match cel::check(rule.text("/rule"), schema, root, Want::Bool, optional) {
+        Err(fault) => {
+            let detail = if fault.starts_with("ERROR") { format!("compilation failed: {fault}") } else { fault };
+            errors.invalid_raw(&at.child("rule"), &shown(rule), &detail);
+        }
+        Ok(true) => {
+            if let Some(list) = uncorrelated.filter(|_| !optional) {
+                let detail =
+                    format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {list}");
+                errors.invalid_text(&at.child("rule"), rule.text("/rule"), &detail);
+            }
+        }
+        Ok(false) if rule.get("optionalOldSelf").is_some_and(|flag| !flag.is_null()) => {
+            let place = at.child("optionalOldSelf");
+            errors.invalid(&place, &rule["optionalOldSelf"], "may not be set if oldSelf is not used in rule");
+        }
+        Ok(false) => {}
     }
     let expression = rule.text("/messageExpression");
     if !expression.is_empty()
-        && let Err(fault) = cel::check(expression, schema, true)
+        && let Err(fault) = cel::check(expression, schema, root, Want::Text, optional)
     {
         let detail = format!("messageExpression compilation failed: {fault}");
         errors.invalid_raw(&at.child("messageExpression"), &shown(rule), &detail);
