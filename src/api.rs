@@ -3,33 +3,42 @@
 //!
 //! ```text
 //! server → authn → request (what is asked) → authz → verbs → registry
-//!                                                 └→ discovery, openapi, health
+//!                                                 └→ discovery, openapi, health, proxy
 //! ```
 
+pub mod audit;
 pub mod authn;
 pub mod authz;
 pub mod body;
 pub mod decode;
 pub mod discovery;
 pub mod health;
+mod index;
+pub mod metrics;
 pub mod negotiate;
+mod oidc;
 pub mod openapi;
 pub mod proto;
+pub mod proxy;
 pub mod request;
 pub mod server;
 pub mod show;
 pub mod streams;
+pub mod trace;
 pub mod verbs;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
+use http_body_util::BodyExt;
 use hyper::body::Body as HttpBody;
 use hyper::header::{HeaderValue, WARNING};
 use hyper::upgrade::OnUpgrade;
-use hyper::{HeaderMap, Method, Request, Response};
+use hyper::{HeaderMap, Method, Request, Response, Uri};
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::kinds::Kind;
 use crate::registry::{Catalog, Registry, User, WriteOptions};
@@ -38,6 +47,7 @@ use crate::schema::status::{Details, Status};
 use body::{Body, BoxError};
 use negotiate::{Encoding, Form, Shape};
 use request::{Query, RequestInfo};
+use trace::Trace;
 
 /// The API; cheap to clone.
 #[derive(Clone)]
@@ -48,6 +58,7 @@ struct Inner {
     authenticator: authn::Authenticator,
     settings: Settings,
     stopping: watch::Receiver<bool>,
+    requests: metrics::Counters,
 }
 
 /// What the API must be told.
@@ -60,6 +71,10 @@ pub struct Settings {
     pub issuer: Box<dyn authn::Issuer>,
     /// Talks to containers; `None` where no pods run.
     pub streams: Option<Arc<dyn streams::PodStreams>>,
+    /// Which requests are logged.
+    pub audit: audit::Audit,
+    /// What the parts beside the API say of themselves.
+    pub vitals: Arc<dyn metrics::Vitals>,
 }
 
 /// What a verb needs to know of its request.
@@ -78,8 +93,18 @@ pub struct Context<'a> {
     pub form: Form,
     /// The kind that the path names.
     pub kind: Arc<Kind>,
+    /// Method.
+    pub method: Method,
+    /// Path and query as they were sent.
+    pub uri: Uri,
+    /// Where the client is.
+    pub peer: Option<IpAddr>,
+    /// The name of what was made.
+    pub made: OnceLock<String>,
     /// The connection, for those who take it over.
     upgrade: Mutex<Option<OnUpgrade>>,
+    /// The body of a request that is handed on as it comes.
+    body: Mutex<Option<Body>>,
 }
 
 impl Api {
@@ -91,7 +116,8 @@ impl Api {
         settings: Settings,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        Self(Arc::new(Inner { registry, authenticator, settings, stopping }))
+        let requests = metrics::Counters::default();
+        Self(Arc::new(Inner { registry, authenticator, settings, stopping, requests }))
     }
 
     /// The registry below.
@@ -118,6 +144,18 @@ impl Api {
         self.0.settings.streams.clone()
     }
 
+    /// What the parts beside the API say of themselves.
+    #[must_use]
+    pub fn vitals(&self) -> &dyn metrics::Vitals {
+        self.0.settings.vitals.as_ref()
+    }
+
+    /// Where requests are counted.
+    #[must_use]
+    pub fn requests(&self) -> &Arc<metrics::Requests> {
+        &self.0.requests
+    }
+
     /// Becomes true when the server stops.
     #[must_use]
     pub fn stopping(&self) -> watch::Receiver<bool> {
@@ -127,24 +165,43 @@ impl Api {
     /// Answers one request of a connection whose client showed `certificate`.
     pub async fn handle<B>(&self, request: Request<B>, peer: authn::Peer) -> Response<Body>
     where
-        B: HttpBody<Data = Bytes> + Send,
+        B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
         let form = negotiate::negotiate(request.headers(), true, false).unwrap_or(Form::JSON);
         let pretty = Query::parse(request.uri().query().unwrap_or_default()).flag("pretty");
         let form = Form { pretty: form.pretty || pretty, ..form };
         let bare = *request.method() == Method::HEAD;
-        let response = match self.answer(request, peer).await {
+        let begin = Instant::now();
+        let under_way = self.requests().begin(!bare && *request.method() != Method::GET);
+        let mut trace = Trace::default();
+        let response = match self.answer(request, peer, &mut trace).await {
             Ok(response) => response,
             Err(status) => body::failure(form, &status),
+        };
+        drop(under_way);
+        let code = response.status().as_u16();
+        self.0.settings.audit.record(&trace, code);
+        let lasts = trace.info.verb == "watch" || trace.is_connecting();
+        self.requests().answered(&trace, code, (!lasts).then(|| begin.elapsed()));
+        let response = if lasts && code < 300 {
+            let running = self.requests().running(trace);
+            response.map(|body| body::holding(body, running))
+        } else {
+            response
         };
         // HTTP/2 takes a body after HEAD for a fault of the connection.
         if bare { response.map(|_| body::full(Bytes::new())) } else { response }
     }
 
-    async fn answer<B>(&self, mut request: Request<B>, peer: authn::Peer) -> Result<Response<Body>, Status>
+    async fn answer<B>(
+        &self,
+        mut request: Request<B>,
+        peer: authn::Peer,
+        trace: &mut Trace,
+    ) -> Result<Response<Body>, Status>
     where
-        B: HttpBody<Data = Bytes> + Send,
+        B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
         let upgrade = Mutex::new(Some(hyper::upgrade::on(&mut request)));
@@ -152,19 +209,33 @@ impl Api {
         let path = parts.uri.path().to_owned();
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let info = RequestInfo::new(&parts.method, &path, &query);
+        *trace = Trace::new(&parts.method, &info, &query, &parts.headers, peer.address);
+        let known = self.registry().catalog();
+        if let Some(kind) = known.resource(&info.group, &info.version, &info.resource) {
+            trace.set_kind(kind);
+        }
         let user = self.0.authenticator.authenticate(&parts.headers, &peer).await?;
+        trace.user.clone_from(&user.name);
         if user.name == authn::ANONYMOUS && authz::impersonates(&parts.headers) {
             return Err(Status::unauthorized());
         }
         let user = authz::impersonate(self, user, &parts.headers).await?;
+        if user.name != trace.user {
+            trace.impersonated = Some(user.name.clone());
+        }
         authz::authorize(self, &user, &info, &parts.headers).await?;
         // Read before anything is refused: a body that is left unread ends the connection.
         let upgrades = parts.headers.contains_key(hyper::header::UPGRADE);
-        let bytes = if upgrades { Bytes::new() } else { body::read(body, self.0.settings.max_body).await? };
+        let proxied = proxy::is_proxy(&info.group, &info.resource, &info.subresource);
+        let (bytes, body) = match proxied {
+            true => (Bytes::new(), Some(body.map_err(Into::into).boxed_unsync())),
+            false if upgrades => (Bytes::new(), None),
+            false => (body::read(body, self.0.settings.max_body).await?, None),
+        };
         if !info.is_resource {
             return self.document(&parts.method, &path, &parts.headers, &query).await;
         }
-        let catalog = self.registry().catalog();
+        let catalog = known;
         let kind = match catalog.resource(&info.group, &info.version, &info.resource) {
             Some(kind) => Arc::clone(kind),
             // What definitions could make is looked for by them, and their answer is no document.
@@ -189,11 +260,26 @@ impl Api {
             ));
         }
         let form = Form { pretty: form.pretty || query.flag("pretty"), ..form };
-        let cx = Context { api: self, info, query, headers: parts.headers, user: Arc::new(user), form, kind, upgrade };
+        let cx = Context {
+            api: self,
+            info,
+            query,
+            headers: parts.headers,
+            user: Arc::new(user),
+            form,
+            kind,
+            method: parts.method,
+            uri: parts.uri,
+            peer: peer.address.map(|address| address.ip().to_canonical()),
+            upgrade,
+            body: Mutex::new(body),
+            made: OnceLock::new(),
+        };
         let mut response = match dispatch(&cx, bytes).await {
             Ok(response) => response,
             Err(status) => body::failure(cx.form, &status),
         };
+        trace.made = cx.made.get().cloned();
         if !cx.kind.deprecated.is_empty() {
             warn(&mut response, &[cx.kind.deprecated.to_string()]);
         }
@@ -208,13 +294,25 @@ impl Api {
         headers: &HeaderMap,
         query: &Query,
     ) -> Result<Response<Body>, Status> {
-        if let Some(response) = health::answer(self, method, path, query)? {
+        if let Some(response) = health::answer(self, method, path, query).await? {
+            return Ok(response);
+        }
+        if path == "/metrics" {
+            return metrics::answer(self, method).await;
+        }
+        if let Some(response) = oidc::answer(self, method, path, &self.0.settings.address)? {
             return Ok(response);
         }
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let catalog = self.registry().catalog();
         if let Some(response) = openapi::answer(&catalog, method, path, headers, query)? {
             return Ok(response);
+        }
+        if path == "/" {
+            if *method != Method::GET && *method != Method::HEAD {
+                return Err(Status::method_not_allowed());
+            }
+            return Ok(body::object(200, Form { pretty: true, ..Form::JSON }, &index::document(&catalog)));
         }
         let known = match parts.as_slice() {
             ["api"] | ["apis"] => true,
@@ -269,6 +367,9 @@ impl Api {
 
 /// Runs the verb of a request about a resource.
 async fn dispatch(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Status> {
+    if proxy::is_proxy(&cx.info.group, &cx.info.resource, &cx.info.subresource) {
+        return proxy::answer(cx).await;
+    }
     if streams::is_stream(cx) {
         return streams::answer(cx).await;
     }
@@ -285,9 +386,14 @@ async fn dispatch(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Stat
 /// Whether the path is one of the resource's and the method one of the path's.
 fn route(method: &Method, info: &RequestInfo, kind: &Kind, path: &str) -> Result<(), Status> {
     let namespaced = !info.namespace.is_empty() && info.resource != "namespaces";
+    let proxied = proxy::is_proxy(&info.group, &info.resource, &info.subresource);
     let misplaced = if kind.is_namespaced() { info.named && !namespaced } else { namespaced };
-    if misplaced || path.contains("//") || (!info.rest.is_empty() && info.subresource != "proxy") {
+    if misplaced || (!proxied && (path.contains("//") || !info.rest.is_empty())) {
         return Err(Status::unknown_resource());
+    }
+    if proxied {
+        // Every method is the server's own affair.
+        return Ok(());
     }
     let allowed: &[&str] = if info.subresource.is_empty() {
         kind.verbs.names()
@@ -369,6 +475,11 @@ pub fn warn(response: &mut Response<Body>, warnings: &[String]) {
 }
 
 impl Context<'_> {
+    /// The body that is handed on, once.
+    fn take_body(&self) -> Option<Body> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// The connection, once.
     fn take_upgrade(&self) -> Option<OnUpgrade> {
         self.upgrade.lock().unwrap_or_else(PoisonError::into_inner).take()

@@ -13,7 +13,8 @@ use crate::api::server::Server;
 use crate::api::streams::PodStreams;
 use crate::api::{self, Api};
 use crate::config::Config;
-use crate::host::pki::{ClientVerifier, Pki, keep_renewed, server_config};
+use crate::host::bearer::BearerTokens;
+use crate::host::pki::{self, ClientVerifier, Pki, keep_renewed, server_config};
 use crate::host::systemd;
 use crate::host::token::TokenKey;
 use crate::kinds;
@@ -23,15 +24,17 @@ use crate::store::{Notice, Store, StoreOptions};
 
 mod controllers;
 pub mod identity;
+mod memory;
 mod network;
 mod node;
 pub mod reset;
 mod streams;
 mod tokens;
+mod vitals;
 mod volumes;
 
 use streams::NodeStreams;
-use tokens::ServiceAccountTokens;
+use tokens::{KeptTokens, ServiceAccountTokens};
 
 /// Name of the file of objects in the data folder.
 pub const STATE: &str = "state.db";
@@ -41,12 +44,15 @@ pub const STATE: &str = "state.db";
 /// # Errors
 /// A part could not be started.
 pub fn serve(config: Config) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (on_idle, trim) = memory::trimmer();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(on_idle).build()?;
+    runtime.spawn(trim);
     runtime.block_on(run(config))
 }
 
 async fn run(config: Config) -> anyhow::Result<()> {
     let pki = Pki::open(&config.data_dir, &identity::server_names(&config), SystemTime::now())?;
+    pki.folder().name_admin(identity::admin_name(&config), SystemTime::now())?;
     identity::write_admin_kubeconfig(&config, pki.folder(), SystemTime::now())?;
     let key = Arc::new(TokenKey::open(&pki.folder().token_key())?);
     let clients = Arc::new(ClientVerifier::new(pki.authority())?);
@@ -61,16 +67,24 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let accounts = ServiceAccountTokens::new(Arc::clone(&key), registry.clone(), issuer.clone());
     let (stop, stopping) = watch::channel(false);
     let address = format!("{}:{}", identity::advertised(&config), identity::port(&config));
-    let authenticator = Authenticator::new(clients, vec![Box::new(accounts)]);
+    let kept = KeptTokens::new(BearerTokens::new(&pki::folder(&config.data_dir)), issuer.clone());
+    let authenticator = Authenticator::new(clients, vec![Box::new(kept), Box::new(accounts)]);
     let signer = tokens::Signer::new(Arc::clone(&key), issuer);
     let engine = node::engine(&config);
     let node = engine.as_ref().and_then(|engine| node::node(&config, engine, &key, &registry));
     let streams = node.clone().map(|node| Arc::new(NodeStreams(node)) as Arc<dyn PodStreams>);
-    let settings = api::Settings { address, max_body: config.api.max_body, issuer: Box::new(signer), streams };
+    let settings = api::Settings {
+        address,
+        max_body: config.api.max_body,
+        issuer: Box::new(signer),
+        streams,
+        audit: vitals::audit(&config),
+        vitals: vitals::of(node.as_ref()),
+    };
     let api = Api::new(registry.clone(), authenticator, settings, stopping.clone());
     let server = Server::new(api, Arc::new(tls), config.api.max_connections);
     let server = tokio::spawn(server.run(listeners, stopping));
-    let node = node::start(&config, &registry, engine.as_ref(), node, pki.authority().pem());
+    let node = node::start(&config, &registry, engine.as_ref(), node, pki.authority(), &key);
     systemd::ready("serving");
 
     let ended = until_signal(&config, &pki).await;

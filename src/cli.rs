@@ -54,7 +54,7 @@ enum Verb {
     Serve(serve::Flags),
     /// Print a kubeconfig for the administrator
     Kubeconfig(kubeconfig::Flags),
-    /// Print a token of a service account
+    /// Make, list and revoke bearer tokens; print tokens of service accounts
     Token(token::Flags),
     /// Copy objects, certificates and keys to a new folder, while k2d runs or not
     Backup(backup::Flags),

@@ -187,6 +187,17 @@ pub enum LogFormat {
     Text,
 }
 
+/// Which requests get a line of their own in the log, whatever its level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditLog {
+    /// None.
+    Off,
+    /// Writes that were refused.
+    Refused,
+    /// All writes.
+    Writes,
+}
+
 /// The log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -194,4 +205,6 @@ pub struct Log {
     pub level: LevelFilter,
     /// Where it goes.
     pub format: LogFormat,
+    /// Which requests get a line of their own.
+    pub audit: AuditLog,
 }

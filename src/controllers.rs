@@ -7,17 +7,22 @@
 //! ```
 
 pub mod cluster;
+mod cluster_role;
 mod deployment;
+mod disruption;
 mod endpoint_slices;
 mod endpoints;
 mod event_expiry;
 mod garbage;
 mod namespace;
 mod pods;
+mod quota;
 mod replica_set;
 mod root_ca;
 mod service_account;
+mod signing;
 mod template_hash;
+mod token_secret;
 mod volumes;
 
 use std::sync::Arc;
@@ -34,6 +39,8 @@ use crate::registry::list::ListOptions;
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 
+pub use signing::CertificateSigner;
+pub use token_secret::SignClaims;
 pub use volumes::provision::{LocalVolumes, default_class};
 
 use crate::registry::queue::Queue;
@@ -125,6 +132,10 @@ pub struct Setup {
     pub api: (std::net::IpAddr, u16),
     /// How long events stay.
     pub event_ttl: Duration,
+    /// Signs the certificates of clients.
+    pub signer: Arc<dyn CertificateSigner>,
+    /// Signs the tokens that are kept in Secrets.
+    pub tokens: SignClaims,
     /// Makes volumes of the engine, where there is one.
     pub volumes: Option<Arc<dyn LocalVolumes>>,
 }
@@ -140,12 +151,18 @@ impl Controllers {
     #[must_use]
     pub fn new(registry: &Registry, setup: Setup) -> Self {
         let namespaces = Arc::new(namespace::NamespaceController::new(registry));
-        let garbage = Arc::new(garbage::GarbageCollector::new(registry, &namespaces));
+        let quotas = Arc::new(quota::QuotaController::new(registry));
+        let garbage = Arc::new(garbage::GarbageCollector::new(registry, &namespaces, &quotas));
         let (address, port) = setup.api;
         let list: Vec<Arc<dyn Controller>> = vec![
             namespaces,
             Arc::clone(&garbage) as Arc<dyn Controller>,
+            quotas,
+            Arc::new(disruption::DisruptionController::new(registry)),
             Arc::new(service_account::ServiceAccountController::new(registry)),
+            Arc::new(token_secret::TokenSecretController::new(registry, &setup.authority, setup.tokens)),
+            Arc::new(signing::SigningController::new(registry, setup.signer)),
+            Arc::new(cluster_role::ClusterRoleController::new(registry)),
             Arc::new(root_ca::RootCaController::new(registry, &setup.authority)),
             Arc::new(deployment::DeploymentController::new(registry)),
             Arc::new(replica_set::ReplicaSetController::new(registry)),

@@ -9,11 +9,15 @@ use tokio::io::unix::AsyncFd;
 
 pub mod addresses;
 pub mod alarm;
+pub mod bearer;
+pub mod dial;
 pub mod facts;
 pub mod files;
 pub mod kubeconfig;
 pub mod logs;
+pub mod netns;
 pub mod pki;
+pub mod process;
 pub mod systemd;
 pub mod token;
 

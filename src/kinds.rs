@@ -29,10 +29,12 @@ pub mod apps;
 pub mod autoscaling;
 pub mod batch;
 pub mod certificates;
+pub mod conversion;
 pub mod coordination;
 pub mod core;
 pub mod custom;
 pub mod discovery;
+pub mod flowcontrol;
 mod index;
 pub mod networking;
 pub mod parts;
@@ -43,6 +45,7 @@ pub mod runtime;
 pub mod scheduling;
 pub mod storage;
 
+pub use conversion::Conversion;
 pub use index::all;
 
 /// Text that is part of the program for a built-in kind and owned for a custom one.
@@ -219,6 +222,8 @@ pub struct Kind {
     pub names: NameRule,
     /// The sentence of the `Warning:` header that every answer carries; empty for none.
     pub deprecated: Text,
+    /// The way to the version in which the objects are stored; `None` where it is this one.
+    pub conversion: Option<&'static dyn Conversion>,
     /// What is particular to the kind.
     pub strategy: Box<dyn Strategy>,
 }
@@ -250,6 +255,7 @@ impl Kind {
             selector_words: SelectorWords::Known,
             names: NameRule::Subdomain,
             deprecated: Text::default(),
+            conversion: None,
             strategy: Box::new(strategy),
         }
     }
@@ -301,6 +307,19 @@ impl Kind {
     pub fn deprecated(mut self, sentence: &'static str) -> Self {
         self.deprecated = sentence.into();
         self
+    }
+
+    /// Sets the way to the version in which the objects are stored.
+    #[must_use]
+    pub fn converted(mut self, conversion: &'static dyn Conversion) -> Self {
+        self.conversion = Some(conversion);
+        self
+    }
+
+    /// The group under which the objects are stored, and which errors name.
+    #[must_use]
+    pub fn home_group(&self) -> &str {
+        self.conversion.map_or(self.group.as_ref(), |conversion| conversion.group())
     }
 
     /// Sets how an unknown field of a selector is refused.
@@ -375,6 +394,8 @@ impl Kind {
 /// The registry calls, in this order: on a create `default`, `prepare_create`, `validate`; on an
 /// update `default`, `prepare_update`, `validate_update` (which is the whole of the rules, those of
 /// `validate` included); on an update of the status `default`, `prepare_status`, `validate_status`.
+/// `default` sees the object in the version of the kind; all else sees it as it is stored, which is
+/// another shape where the kind has a [`Conversion`].
 /// `metadata` is checked by the registry before (`schema::meta` with [`Kind::meta_rules`]);
 /// `metadata.generation` and the isolation of `status` are the registry's work too. A mistake that
 /// is found twice is shown once.
@@ -466,6 +487,12 @@ pub trait Strategy: Send + Sync {
     /// The value of a selectable field of this object, as a field selector compares it.
     fn field(&self, object: &Value, name: &str) -> String {
         field_text(object, name)
+    }
+
+    /// Annotations that stand for fields which the objects once had; rows of a table and metadata alone are
+    /// shown without them.
+    fn field_annotations(&self) -> &'static [&'static str] {
+        &[]
     }
 
     /// Columns of the Table form; empty means name and creation time.

@@ -22,3 +22,7 @@ pub mod network;
 pub mod store;
 
 pub mod schema;
+
+pub mod sys;
+
+pub mod failpoint;

@@ -10,6 +10,8 @@
 
 mod backoff;
 mod events;
+#[cfg(test)]
+mod fake;
 mod feed;
 mod foreign;
 mod images;
@@ -20,13 +22,15 @@ mod probes;
 mod schedule;
 pub mod streams;
 mod sync;
+#[cfg(test)]
+mod tests;
 pub mod translate;
 mod volumes;
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -77,6 +81,28 @@ pub struct Settings {
     pub pull_stall: Duration,
 }
 
+impl Settings {
+    /// Those of a node on that pod network, with what a small machine usually has.
+    #[must_use]
+    pub fn new(pods: Network) -> Self {
+        Self {
+            instance: "k2d".into(),
+            node: "localhost".into(),
+            max_pods: 110,
+            data_dir: PathBuf::from("/var/lib/k2d"),
+            pods,
+            bridge: bridge_name("k2d"),
+            dns: false,
+            foreign: "docker".into(),
+            domain: "cluster.local".into(),
+            addresses: Vec::new(),
+            issuer: String::new(),
+            use_present: false,
+            pull_stall: Duration::from_secs(120),
+        }
+    }
+}
+
 /// Why a pod could not be brought nearer to what is asked for.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -102,6 +128,8 @@ pub(crate) struct Inner {
     owner: OnceLock<Owner>,
     queue: Queue<PodKey>,
     connected: AtomicBool,
+    /// How often the engine went away.
+    losses: AtomicU32,
     recorder: Recorder,
     memory: Mutex<HashMap<PodKey, PodMemory>>,
     addresses: Mutex<AddressPool>,
@@ -110,6 +138,8 @@ pub(crate) struct Inner {
     /// Ids of containers that k2d itself removes.
     removing: Mutex<HashSet<String>>,
     tasks: Mutex<JoinSet<()>>,
+    /// Held while a pod is checked and bound.
+    scheduling: tokio::sync::Mutex<()>,
     facts: node::Capacity,
 }
 
@@ -140,7 +170,9 @@ impl Node {
             key,
             owner: OnceLock::new(),
             queue: Queue::new(),
+            scheduling: tokio::sync::Mutex::default(),
             connected: AtomicBool::new(false),
+            losses: AtomicU32::new(0),
             recorder,
             memory: Mutex::default(),
             addresses: Mutex::new(pool),
@@ -149,6 +181,12 @@ impl Node {
             removing: Mutex::default(),
             tasks: Mutex::default(),
         }))
+    }
+
+    /// Whether the engine can be reached, and how often it went away.
+    #[must_use]
+    pub fn engine(&self) -> (bool, u32) {
+        (self.0.is_connected(), self.0.losses.load(Ordering::Relaxed))
     }
 
     /// Runs until it is dropped. What runs on the engine then goes on.

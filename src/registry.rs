@@ -21,15 +21,18 @@ mod definitions;
 pub mod delete;
 mod effect;
 pub mod events;
+pub mod evict;
 pub mod fields;
 pub mod filter;
 pub mod list;
 mod meta;
 pub mod queue;
+pub mod quota;
 pub mod rbac;
 mod services;
 pub mod tokens;
 mod update;
+pub mod versions;
 pub mod watch;
 
 use std::collections::BTreeMap;
@@ -108,14 +111,14 @@ impl Target {
     }
 
     fn not_found(&self) -> Status {
-        Status::not_found(&self.kind.group, &self.kind.plural, &self.name)
+        Status::not_found(self.kind.home_group(), &self.kind.plural, &self.name)
     }
 }
 
 /// What a write came to.
 #[derive(Clone, Debug)]
 pub struct Written {
-    /// The object as stored, with its resourceVersion.
+    /// The object in the form in which it is stored, with its resourceVersion.
     pub object: Value,
     /// Sentences for `Warning:` headers.
     pub warnings: Vec<String>,
@@ -144,6 +147,9 @@ struct Inner {
     settings: Settings,
     /// Held while addresses and ports are chosen and the service is stored.
     services: tokio::sync::Mutex<()>,
+    /// Held while quotas are looked at and the object that they are charged with is stored.
+    quotas: tokio::sync::Mutex<()>,
+    index: admission::Index,
     rbac: rbac::Rbac,
     definitions: definitions::Definitions,
 }
@@ -157,6 +163,8 @@ impl Registry {
             catalog: watch_value::Sender::new(Arc::new(catalog)),
             settings,
             services: tokio::sync::Mutex::new(()),
+            quotas: tokio::sync::Mutex::new(()),
+            index: admission::Index::default(),
             rbac: rbac::Rbac::default(),
             definitions: definitions::Definitions::default(),
         }))
@@ -184,6 +192,36 @@ impl Registry {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    fn quotas(&self) -> &tokio::sync::Mutex<()> {
+        &self.0.quotas
+    }
+
+    /// The names of the resource quotas of a namespace.
+    ///
+    /// # Errors
+    /// 500 where the store fails.
+    pub async fn quota_names(&self, namespace: &str) -> Result<Vec<String>, Status> {
+        self.marked(admission::Mark::Quota, namespace).await
+    }
+
+    /// The names of the disruption budgets of a namespace.
+    ///
+    /// # Errors
+    /// 500 where the store fails.
+    pub async fn budget_names(&self, namespace: &str) -> Result<Vec<String>, Status> {
+        self.marked(admission::Mark::Budget, namespace).await
+    }
+
+    /// The names of what is so marked in a namespace (empty: the cluster).
+    async fn marked(&self, mark: admission::Mark, namespace: &str) -> Result<Vec<String>, Status> {
+        self.0.index.look(&self.0.store, |facts| facts.marked(mark, namespace)).await
+    }
+
+    /// A namespace, as the index knows it.
+    async fn namespace_facts(&self, name: &str) -> Result<Option<admission::Namespace>, Status> {
+        self.0.index.look(&self.0.store, |facts| facts.namespace(name)).await
     }
 
     /// A built-in kind by group and resource name; a fault of the program where it is not served.

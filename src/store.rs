@@ -26,7 +26,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub use history::{Event, EventKind, Watch};
+pub use history::{Event, EventKind, HistoryFacts, Watch};
 pub use list::{ListRange, Listing};
 pub use record::{Key, Record};
 
@@ -153,6 +153,15 @@ pub enum Write {
     },
 }
 
+/// What is stored, in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Objects by resource, sorted.
+    pub objects: Vec<(String, u64)>,
+    /// Bytes of the database.
+    pub bytes: u64,
+}
+
 /// What must hold for a volatile status to be set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expect {
@@ -273,6 +282,20 @@ impl Store {
     /// [`Error::Expired`], [`Error::TooLarge`], [`Error::Closed`].
     pub fn watch(&self, resource: &str, from: Option<u64>) -> Result<Watch, Error> {
         self.0.history.watch(resource, from)
+    }
+
+    /// How many objects of each resource there are, and how large the database is.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub async fn totals(&self) -> Result<Totals, Error> {
+        self.ask(Request::Totals).await
+    }
+
+    /// What the history holds, and who watches.
+    #[must_use]
+    pub fn history(&self) -> HistoryFacts {
+        self.0.history.lock().facts()
     }
 
     /// Copies the database to the new file `to` (mode 0600), which must not exist yet.

@@ -14,7 +14,8 @@ const LINES: &[&[&str]] = &[
     &["controllers", "pods"],
     &["registry"],
     &["config", "engine", "host", "kinds", "network", "store"],
-    &["schema"],
+    &["schema", "sys"],
+    &["failpoint"],
 ];
 
 /// Arrows that point down and are wrong all the same: from, to, why.
@@ -34,6 +35,7 @@ const CRATES: &[(&str, &[&str], &str)] = &[
     ("rusqlite", &["store"], "the file format is the store's own"),
     ("clap", &["cli"], "arguments are parsed in one place"),
     ("figment", &["config", "cli"], "settings are read in one place; flags are their last layer"),
+    ("libc", &["sys"], "what needs `unsafe` is in one place"),
     ("hickory_proto", &["network"], "names are answered in one place"),
 ];
 

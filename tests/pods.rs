@@ -219,6 +219,32 @@ fn a_container_that_is_not_alive_is_started_again() {
 }
 
 #[test]
+fn what_the_engine_left_behind_keeps_no_container_down() {
+    with_bed(9, async |bed: &mut Bed| {
+        let Some(bundles) = bed.bundles() else {
+            eprintln!("skipped: the folder of the engine's own containerd is not known");
+            return;
+        };
+        bed.start();
+        bed.create("pods", pod("one", json!({"containers": [shell("main", "sleep 1000")]}))).await;
+        bed.until("one", is_ready).await;
+        let id = bed.ids().await.remove(0);
+        bed.engine.stop_container(&id, None, Some(std::time::Duration::ZERO)).await.expect("stopped");
+        bed.until("one", |pod| !is_ready(pod)).await;
+        bed.stop();
+        std::fs::create_dir(bundles.join(&id)).expect("left behind");
+        bed.engine.start_container(&id).await.expect_err("it cannot be started");
+        bed.start();
+        let up = bed.until("one", is_ready).await;
+        let status = &up["status"]["containerStatuses"][0];
+        assert_eq!(status["restartCount"], 1);
+        assert_ne!(status["containerID"], format!("docker://{id}"));
+        assert!(status.pointer("/lastState/terminated").is_some(), "{status:#}");
+        std::fs::remove_dir(bundles.join(&id)).expect("removed");
+    });
+}
+
+#[test]
 fn containers_of_others_are_shown_and_not_touched() {
     with_bed(8, async |bed: &mut Bed| {
         bed.start();

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `make test`: brings what the tests need and runs all of them.
-#   tests/run.sh [SUITE...]     unit, bad-input, vectors, e2e, packages, system; default all
+#   tests/run.sh [SUITE...]     unit, bad-input, access, vectors, e2e, packages, system; default all
 # Docker and Podman run in a network namespace of their own (tests/testbed/host.sh), so nothing of this machine is touched.
 . "$(dirname "$0")/testbed/lib.sh"
 . "$(dirname "$0")/testbed/rust.sh"
@@ -9,7 +9,7 @@ need_root "$@"
 cd "$ROOT" || exit 1
 export PATH="$HOME/.cargo/bin:$PATH"
 bring_rust
-chosen=" ${*:-unit bad-input vectors e2e packages system} "
+chosen=" ${*:-unit bad-input access vectors e2e packages system} "
 want() { [[ $chosen == *" $1 "* ]]; }
 bed=$ROOT/tests/testbed
 HOST=k2d-unit
@@ -38,6 +38,7 @@ if [ "$FAILED" = 0 ]; then
     if want unit; then suite unit unit; fi
     export K2D_BIN=$ROOT/target/debug/k2d
     if want bad-input; then suite bad-input python3 tests/api/bad_input.py; fi
+    if want access; then suite access python3 tests/api/access.py; fi
     if want vectors; then suite vectors python3 tests/vectors/run.py; fi
     if want e2e; then suite e2e python3 tests/e2e/gateway.py; fi
     unset K2D_BIN

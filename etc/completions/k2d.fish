@@ -30,7 +30,7 @@ complete -c k2d -n "__fish_k2d_needs_command" -s h -l help -d 'Print help'
 complete -c k2d -n "__fish_k2d_needs_command" -s V -l version -d 'Print version'
 complete -c k2d -n "__fish_k2d_needs_command" -f -a "serve" -d 'Run the server'
 complete -c k2d -n "__fish_k2d_needs_command" -f -a "kubeconfig" -d 'Print a kubeconfig for the administrator'
-complete -c k2d -n "__fish_k2d_needs_command" -f -a "token" -d 'Print a token of a service account'
+complete -c k2d -n "__fish_k2d_needs_command" -f -a "token" -d 'Make, list and revoke bearer tokens; print tokens of service accounts'
 complete -c k2d -n "__fish_k2d_needs_command" -f -a "backup" -d 'Copy objects, certificates and keys to a new folder, while k2d runs or not'
 complete -c k2d -n "__fish_k2d_needs_command" -f -a "restore" -d 'Put a backup in the place of what is there, while k2d does not run'
 complete -c k2d -n "__fish_k2d_needs_command" -f -a "reset" -d 'Remove all that this k2d has made, while it does not run'
@@ -51,11 +51,29 @@ complete -c k2d -n "__fish_k2d_using_subcommand kubeconfig" -l server -d 'How th
 complete -c k2d -n "__fish_k2d_using_subcommand kubeconfig" -l config -d 'Configuration file [default: /etc/k2d/k2d.toml]; files in the folder FILE.d follow' -r -F
 complete -c k2d -n "__fish_k2d_using_subcommand kubeconfig" -l data-dir -d 'Where state and certificates are kept (data-dir)' -r
 complete -c k2d -n "__fish_k2d_using_subcommand kubeconfig" -s h -l help -d 'Print help'
-complete -c k2d -n "__fish_k2d_using_subcommand token" -s n -l namespace -d 'Its namespace' -r
-complete -c k2d -n "__fish_k2d_using_subcommand token" -l duration -d 'How long the token holds, in seconds, at least 600' -r
-complete -c k2d -n "__fish_k2d_using_subcommand token" -l config -d 'Configuration file [default: /etc/k2d/k2d.toml]; files in the folder FILE.d follow' -r -F
-complete -c k2d -n "__fish_k2d_using_subcommand token" -l data-dir -d 'Where state and certificates are kept (data-dir)' -r
-complete -c k2d -n "__fish_k2d_using_subcommand token" -s h -l help -d 'Print help'
+complete -c k2d -n "__fish_k2d_using_subcommand token; and not __fish_seen_subcommand_from create list revoke account" -l config -d 'Configuration file [default: /etc/k2d/k2d.toml]; files in the folder FILE.d follow' -r -F
+complete -c k2d -n "__fish_k2d_using_subcommand token; and not __fish_seen_subcommand_from create list revoke account" -l data-dir -d 'Where state and certificates are kept (data-dir)' -r
+complete -c k2d -n "__fish_k2d_using_subcommand token; and not __fish_seen_subcommand_from create list revoke account" -s h -l help -d 'Print help'
+complete -c k2d -n "__fish_k2d_using_subcommand token; and not __fish_seen_subcommand_from create list revoke account" -f -a "create" -d 'Make a bearer token for a user and print it; it holds at once'
+complete -c k2d -n "__fish_k2d_using_subcommand token; and not __fish_seen_subcommand_from create list revoke account" -f -a "list" -d 'List the bearer tokens, without themselves'
+complete -c k2d -n "__fish_k2d_using_subcommand token; and not __fish_seen_subcommand_from create list revoke account" -f -a "revoke" -d 'Let a bearer token end at once'
+complete -c k2d -n "__fish_k2d_using_subcommand token; and not __fish_seen_subcommand_from create list revoke account" -f -a "account" -d 'Print a token of a service account'
+complete -c k2d -n "__fish_k2d_using_subcommand token; and __fish_seen_subcommand_from create" -s g -l group -d 'A group of the user; may be given again' -r
+complete -c k2d -n "__fish_k2d_using_subcommand token; and __fish_seen_subcommand_from create" -l expires -d 'How long it holds: a number with s, m, h or d, or `never`' -r
+complete -c k2d -n "__fish_k2d_using_subcommand token; and __fish_seen_subcommand_from create" -l config -d 'Configuration file [default: /etc/k2d/k2d.toml]; files in the folder FILE.d follow' -r -F
+complete -c k2d -n "__fish_k2d_using_subcommand token; and __fish_seen_subcommand_from create" -l data-dir -d 'Where state and certificates are kept (data-dir)' -r
+complete -c k2d -n "__fish_k2d_using_subcommand token; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
+complete -c k2d -n "__fish_k2d_using_subcommand token; and __fish_seen_subcommand_from list" -l config -d 'Configuration file [default: /etc/k2d/k2d.toml]; files in the folder FILE.d follow' -r -F
+complete -c k2d -n "__fish_k2d_using_subcommand token; and __fish_seen_subcommand_from list" -l data-dir -d 'Where state and certificates are kept (data-dir)' -r
+complete -c k2d -n "__fish_k2d_using_subcommand token; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c k2d -n "__fish_k2d_using_subcommand token; and __fish_seen_subcommand_from revoke" -l config -d 'Configuration file [default: /etc/k2d/k2d.toml]; files in the folder FILE.d follow' -r -F
+complete -c k2d -n "__fish_k2d_using_subcommand token; and __fish_seen_subcommand_from revoke" -l data-dir -d 'Where state and certificates are kept (data-dir)' -r
+complete -c k2d -n "__fish_k2d_using_subcommand token; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help'
+complete -c k2d -n "__fish_k2d_using_subcommand token; and __fish_seen_subcommand_from account" -s n -l namespace -d 'Its namespace' -r
+complete -c k2d -n "__fish_k2d_using_subcommand token; and __fish_seen_subcommand_from account" -l duration -d 'How long the token holds, in seconds, at least 600' -r
+complete -c k2d -n "__fish_k2d_using_subcommand token; and __fish_seen_subcommand_from account" -l config -d 'Configuration file [default: /etc/k2d/k2d.toml]; files in the folder FILE.d follow' -r -F
+complete -c k2d -n "__fish_k2d_using_subcommand token; and __fish_seen_subcommand_from account" -l data-dir -d 'Where state and certificates are kept (data-dir)' -r
+complete -c k2d -n "__fish_k2d_using_subcommand token; and __fish_seen_subcommand_from account" -s h -l help -d 'Print help'
 complete -c k2d -n "__fish_k2d_using_subcommand backup" -l config -d 'Configuration file [default: /etc/k2d/k2d.toml]; files in the folder FILE.d follow' -r -F
 complete -c k2d -n "__fish_k2d_using_subcommand backup" -l data-dir -d 'Where state and certificates are kept (data-dir)' -r
 complete -c k2d -n "__fish_k2d_using_subcommand backup" -s h -l help -d 'Print help'

@@ -1,5 +1,6 @@
 //! Who asks: a client certificate or a bearer token.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,6 +18,8 @@ use crate::schema::status::Status;
 pub struct Peer {
     /// The certificates that it showed, its own first; that it has the key is proved, no more.
     pub certificates: Arc<[CertificateDer<'static>]>,
+    /// Where it is.
+    pub address: Option<SocketAddr>,
 }
 
 /// Says who a bearer token belongs to.
@@ -36,6 +39,9 @@ pub trait Issuer: Send + Sync {
     /// # Errors
     /// 500 where there is no randomness.
     fn sign(&self, claims: &serde_json::Value) -> Result<String, Status>;
+
+    /// The keys by which others check what it signs (RFC 7517).
+    fn key_set(&self) -> serde_json::Value;
 }
 
 /// The ways to prove who one is.

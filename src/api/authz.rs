@@ -11,7 +11,7 @@ use crate::schema::status::{Details, Status};
 mod impersonate;
 
 pub use crate::registry::rbac::{Attributes, Verdict};
-pub use impersonate::{impersonate, impersonates};
+pub use impersonate::{impersonate, impersonates, is_impersonation};
 
 /// The paths that answer without a credential, whatever the roles say: what is asked before anybody
 /// can be known, and by what has no credential.

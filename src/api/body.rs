@@ -32,6 +32,15 @@ pub fn stream(chunks: impl futures_util::Stream<Item = Result<Bytes, BoxError>> 
     StreamBody::new(chunks.map(|chunk| chunk.map(Frame::data))).boxed_unsync()
 }
 
+/// The body, with something that is let go when the body is.
+pub fn holding(body: Body, held: impl Send + 'static) -> Body {
+    body.map_frame(move |frame| {
+        let _ = &held;
+        frame
+    })
+    .boxed_unsync()
+}
+
 /// Reads a body of at most `limit` bytes.
 ///
 /// # Errors
@@ -92,5 +101,6 @@ pub fn failure(form: Form, status: &Status) -> Response<Body> {
     if seconds > 0 {
         response.headers_mut().insert(hyper::header::RETRY_AFTER, seconds.into());
     }
+    super::warn(&mut response, &status.warnings);
     response
 }

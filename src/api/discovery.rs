@@ -1,6 +1,8 @@
 //! Discovery: what the server has, in the legacy form (a document for each group and version) and in
 //! the aggregated one.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
@@ -64,7 +66,7 @@ pub fn resources(catalog: &Catalog, group: &str, version: &str) -> Value {
                 "kind": if sub.kind.is_empty() { kind.kind.as_ref() } else { sub.kind },
                 "verbs": sub.verbs,
             });
-            if !sub.kind.is_empty() && (sub.group != kind.group || sub.version != kind.version) {
+            if !sub.version.is_empty() && (sub.group != kind.group || sub.version != kind.version) {
                 entry["group"] = sub.group.into();
                 entry["version"] = sub.version.into();
             }
@@ -75,14 +77,19 @@ pub fn resources(catalog: &Catalog, group: &str, version: &str) -> Value {
         list.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
     }
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": list})
+    let mut document = json!({"kind": "APIResourceList", "groupVersion": group_version, "resources": list});
+    if !group.is_empty() {
+        // The document of the core group is older than that field.
+        document["apiVersion"] = "v1".into();
+    }
+    document
 }
 
-fn of<'a>(catalog: &'a Catalog, group: &'a str, version: &'a str) -> impl Iterator<Item = &'a Kind> + 'a {
-    catalog.iter().filter(move |kind| kind.group == group && kind.version == version).map(AsRef::as_ref)
+fn of<'a>(catalog: &'a Catalog, group: &'a str, version: &'a str) -> impl Iterator<Item = &'a Arc<Kind>> + 'a {
+    catalog.iter().filter(move |kind| kind.group == group && kind.version == version)
 }
 
-fn resource(catalog: &Catalog, kind: &Kind) -> Value {
+fn resource(catalog: &Catalog, kind: &Arc<Kind>) -> Value {
     let mut entry = Map::new();
     entry.insert("name".into(), kind.plural.as_ref().into());
     entry.insert("singularName".into(), kind.singular.as_ref().into());
@@ -112,7 +119,8 @@ pub fn aggregated(catalog: &Catalog, core: bool) -> Value {
             let versions: Vec<Value> = versions
                 .iter()
                 .map(|version| {
-                    let mut list: Vec<Value> = of(catalog, group, version).map(aggregated_resource).collect();
+                    let mut list: Vec<Value> =
+                        of(catalog, group, version).map(|kind| aggregated_resource(kind)).collect();
                     if !of(catalog, group, version).any(|kind| kind.custom().is_some()) {
                         list.sort_by(|a, b| a["resource"].as_str().cmp(&b["resource"].as_str()));
                     }
@@ -182,7 +190,7 @@ fn response_kind(group: &str, version: &str, kind: &str) -> Value {
 
 /// A short name for the version in which a kind is stored, for clients that watch for migrations:
 /// the first eight bytes of the SHA-256 of `group/version/kind`.
-fn storage_hash(catalog: &Catalog, kind: &Kind) -> Option<String> {
+fn storage_hash(catalog: &Catalog, kind: &Arc<Kind>) -> Option<String> {
     if !kind.verbs.store() {
         return None;
     }

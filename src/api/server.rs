@@ -1,7 +1,7 @@
 //! Connections: accepted from listeners, wrapped in TLS, served with HTTP/1.1 or HTTP/2 within
 //! limits, and ended in order when the server stops.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,11 +81,11 @@ impl Server {
                 _ = stop.wait_for(|stop| *stop) => return,
             };
             match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, address)) => {
                     let server = self.clone();
                     let watcher = graceful.watcher();
                     tokio::spawn(async move {
-                        if let Err(error) = server.serve(stream, watcher).await {
+                        if let Err(error) = server.serve(stream, address, watcher).await {
                             debug!(%error, "connection ended");
                         }
                         drop(place);
@@ -102,6 +102,7 @@ impl Server {
     async fn serve(
         &self,
         stream: TcpStream,
+        address: SocketAddr,
         watcher: hyper_util::server::graceful::Watcher,
     ) -> Result<(), super::body::BoxError> {
         stream.set_nodelay(true)?;
@@ -109,7 +110,7 @@ impl Server {
         let stream = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await??;
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let certificates = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
-        let peer = Peer { certificates };
+        let peer = Peer { certificates, address: Some(address) };
         let service = service_fn(move |request| {
             let (api, peer) = (self.api.clone(), peer.clone());
             async move { Ok::<_, std::convert::Infallible>(api.handle(request, peer).await) }

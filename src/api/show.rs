@@ -7,8 +7,11 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::negotiate::{Form, Shape};
+use crate::kinds::apiextensions::definition;
 use crate::kinds::parts::table;
-use crate::kinds::{Column, Kind};
+use crate::kinds::{Column, Kind, Verbs};
+use crate::registry::versions;
+use crate::schema::field::quote;
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 use crate::schema::table::Type;
@@ -35,7 +38,11 @@ impl Include {
             "" | "Metadata" => Ok(Self::Metadata),
             "None" => Ok(Self::None),
             "Object" => Ok(Self::Object),
-            other => Err(Status::bad_request(format!("unrecognized includeObject value: {other:?}"))),
+            other => Err(Status::bad_request(format!(
+                "Unable to convert to Table as requested: includeObject: Invalid value: {}: must be 'Metadata', \
+                 'Object', 'None', or empty",
+                quote(other)
+            ))),
         }
     }
 }
@@ -74,7 +81,7 @@ impl Show {
         self.now = Timestamp::now();
     }
 
-    /// A single object in the answer's shape.
+    /// A single object, given in its stored form, in the answer's shape.
     ///
     /// # Errors
     /// 406 where the shape is one for lists.
@@ -84,7 +91,7 @@ impl Show {
             return Ok(Cow::Borrowed(object));
         }
         match self.form.shape {
-            Shape::Whole => Ok(Cow::Borrowed(object)),
+            Shape::Whole => Ok(versions::shown(&self.kind, object)),
             Shape::Metadata => Ok(Cow::Owned(self.metadata(object))),
             Shape::MetadataList => Err(Status::new(
                 406,
@@ -135,6 +142,15 @@ impl Show {
     /// Writes one element of a list's `items` (or `rows`) as JSON.
     pub fn item(&self, record: &Record, out: &mut Vec<u8>) {
         match self.form.shape {
+            Shape::Whole if self.kind.conversion.is_some() => {
+                let stored = record.to_value();
+                let mut object = versions::shown(&self.kind, &stored).into_owned();
+                if let Some(map) = object.as_object_mut() {
+                    map.remove("apiVersion");
+                    map.remove("kind");
+                }
+                write_value(&object, out);
+            }
             Shape::Whole if self.is_builtin() => record.render_item(out),
             Shape::Whole => record.render(out),
             Shape::Table => write_value(&self.row(&record.to_value()), out),
@@ -145,6 +161,9 @@ impl Show {
     /// Writes the object of a watch event as JSON; `first` says whether a table still needs its head.
     pub fn event(&self, record: &Record, first: bool, out: &mut Vec<u8>) {
         match self.form.shape {
+            Shape::Whole if self.kind.conversion.is_some() => {
+                write_value(&versions::shown(&self.kind, &record.to_value()), out);
+            }
             Shape::Whole => record.render(out),
             Shape::Metadata | Shape::MetadataList => write_value(&self.metadata(&record.to_value()), out),
             Shape::Table => {
@@ -208,6 +227,19 @@ impl Show {
         })
     }
 
+    /// Whether the objects are stored, so that a list of them has a version.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        self.kind.verbs != Verbs::ReadOnly
+    }
+
+    /// Whether a table without rows has `null` for them, as upstream's of kinds without columns.
+    #[must_use]
+    pub fn null_rows(&self) -> bool {
+        let plain = !self.own && self.is_builtin();
+        plain || definition::is(&self.kind)
+    }
+
     fn row(&self, object: &Value) -> Value {
         let cells = if self.own {
             self.kind.strategy.cells(object, self.now)
@@ -222,16 +254,26 @@ impl Show {
         match self.include {
             Include::None => row["object"] = Value::Null,
             Include::Metadata => row["object"] = self.metadata(object),
-            Include::Object => row["object"] = object.clone(),
+            Include::Object => row["object"] = versions::shown(&self.kind, object).into_owned(),
         }
         row
     }
 
+    /// The metadata of a stored object, without annotations that stand for fields.
     fn metadata(&self, object: &Value) -> Value {
+        let mut meta = object.get("metadata").cloned().unwrap_or_default();
+        if let Some(annotations) = meta.get_mut("annotations").and_then(Value::as_object_mut) {
+            for name in self.kind.strategy.field_annotations() {
+                annotations.remove(*name);
+            }
+            if annotations.is_empty() {
+                meta.as_object_mut().map(|meta| meta.remove("annotations"));
+            }
+        }
         json!({
             "apiVersion": format!("meta.k8s.io/{}", self.form.version),
             "kind": "PartialObjectMetadata",
-            "metadata": object.get("metadata").cloned().unwrap_or_default(),
+            "metadata": meta,
         })
     }
 

@@ -5,22 +5,24 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::config::Config;
-use crate::host::pki::{self, ADMIN_NAME, Folder, Names};
+use crate::host::pki::{self, ADMIN_NAME, Folder, Names, TEST_ADMIN_NAME};
 use crate::host::{addresses, facts, files, kubeconfig};
 
 /// The names and addresses by which the server is called now.
 #[must_use]
 pub fn server_names(config: &Config) -> Names {
-    let mut own = addresses::list().unwrap_or_else(|error| {
+    let found = addresses::list().unwrap_or_else(|error| {
         tracing::warn!("cannot list the addresses of this machine: {error}");
         Default::default()
     });
+    let addresses::Addresses { mut own, bridges } = found;
     own.extend(config.api.advertise_address);
     own.extend(config.api.listen.iter().map(SocketAddr::ip).filter(|ip| !ip.is_unspecified()));
     let network = &config.network;
     let mut names =
         Names::of_server(&network.cluster_domain, network.api_service(), &config.api.names, &facts::host_names(), &own);
     names.add(&config.node.name);
+    names.passing = bridges;
     names
 }
 
@@ -48,6 +50,13 @@ pub fn admin_kubeconfig(config: &Config) -> PathBuf {
     config.data_dir.join("admin.kubeconfig")
 }
 
+/// The administrator's name: `kubernetes-admin`, as kubeadm has it, or where the API alone is served the
+/// name that the tests of operators know from envtest.
+#[must_use]
+pub fn admin_name(config: &Config) -> &'static str {
+    if config.api_only { TEST_ADMIN_NAME } else { ADMIN_NAME }
+}
+
 /// Writes the administrator's kubeconfig for use on this machine, if it is not there as it should be.
 ///
 /// # Errors
@@ -67,5 +76,5 @@ pub fn write_admin_kubeconfig(config: &Config, folder: &Folder, now: SystemTime)
 /// The administrator's certificate cannot be read or made.
 pub fn kubeconfig_text(config: &Config, folder: &Folder, url: &str, now: SystemTime) -> Result<String, pki::Error> {
     let pair = folder.admin(now)?;
-    Ok(kubeconfig::render(&config.instance, ADMIN_NAME, url, folder.authority().pem(), &pair))
+    Ok(kubeconfig::render(&config.instance, &pair.facts.subject.name, url, folder.authority().pem(), &pair))
 }

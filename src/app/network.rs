@@ -7,12 +7,12 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::config::Config;
 use crate::engine::{ContainerAction, Engine, Event};
 use crate::network::addresses::Network;
-use crate::network::apply::Applier;
+use crate::network::apply::{Applier, ApplyError};
 use crate::network::dns::zone::{Zone, ZoneSettings};
 use crate::network::dns::{CurrentZone, NameServer, Resolvers};
 use crate::network::model::Snapshot;
@@ -48,18 +48,25 @@ pub fn start(config: &Config, engine: &Engine, snapshots: watch::Receiver<Snapsh
         networks: vec![pods, services],
         server: network.gateway().into(),
     };
-    tasks.spawn(names(zone, snapshots));
+    let resolvers = match network.upstreams.as_slice() {
+        [] => Resolvers::new("/etc/resolv.conf", zone.server),
+        servers => Resolvers::fixed(servers.to_vec()),
+    };
+    tasks.spawn(names(zone, resolvers, snapshots));
 }
 
 /// Keeps the packet rules. The engine is listened to because it makes the bridge and the ports on it.
 async fn rules(mut applier: Applier, engine: Engine, mut snapshots: watch::Receiver<Snapshot>) {
     let mut events = engine.events();
     let mut look = true;
-    let mut again = false;
+    let mut failures = 0;
     loop {
-        let failed = bring(&mut applier, &mut snapshots, look).await;
+        let failed = bring(&mut applier, &mut snapshots, look, failures > 0).await;
         look = failed;
-        let told = std::mem::replace(&mut again, failed);
+        if !failed && failures > 1 {
+            info!("the packet rules are in force again");
+        }
+        failures = if failed { failures + 1 } else { 0 };
         tokio::select! {
             changed = snapshots.changed() => {
                 if changed.is_err() {
@@ -75,29 +82,34 @@ async fn rules(mut applier: Applier, engine: Engine, mut snapshots: watch::Recei
             },
             () = tokio::time::sleep(RETRY), if failed => {}
         }
-        if told && !failed {
-            info!("the packet rules are in force again");
-        }
     }
 }
 
-/// Looks at the host where that is due, and writes what differs. Answers whether something failed.
-async fn bring(applier: &mut Applier, snapshots: &mut watch::Receiver<Snapshot>, look: bool) -> bool {
+/// Looks at the host where that is due, and writes what differs. Answers whether something failed; the first
+/// failure is told of quietly, since the engine mostly has not made the bridge yet.
+async fn bring(applier: &mut Applier, snapshots: &mut watch::Receiver<Snapshot>, look: bool, again: bool) -> bool {
     let mut failed = false;
     if look && let Err(error) = applier.recheck().await {
-        warn!(%error, "the host's network is not as services need it");
+        tell(&error, "the host's network is not as services need it", again);
         failed = true;
     }
     let snapshot = snapshots.borrow_and_update().clone();
     if let Err(error) = applier.apply(&snapshot).await {
-        warn!(%error, "the packet rules cannot be written");
+        tell(&error, "the packet rules cannot be written", again);
         failed = true;
     }
     failed
 }
 
+fn tell(error: &ApplyError, what: &str, again: bool) {
+    match again {
+        true => warn!(%error, "{what}"),
+        false => debug!(%error, "{what}"),
+    }
+}
+
 /// Keeps the names.
-async fn names(settings: ZoneSettings, mut snapshots: watch::Receiver<Snapshot>) {
+async fn names(settings: ZoneSettings, resolvers: Resolvers, mut snapshots: watch::Receiver<Snapshot>) {
     let mut serial = 1;
     let zone = |snapshot: &Snapshot, serial| Zone::new(settings.clone(), snapshot, serial);
     let current = CurrentZone::new(zone(&snapshots.borrow_and_update(), serial));
@@ -111,8 +123,7 @@ async fn names(settings: ZoneSettings, mut snapshots: watch::Receiver<Snapshot>)
             }
         }
     };
-    let resolvers = Arc::new(Resolvers::new("/etc/resolv.conf", settings.server));
-    let serving = server.serve(current.clone(), resolvers);
+    let serving = server.serve(current.clone(), Arc::new(resolvers));
     tokio::pin!(serving);
     loop {
         tokio::select! {

@@ -10,6 +10,7 @@ use crate::config::{Config, EngineSocket, Offline};
 use crate::controllers::LocalVolumes;
 use crate::engine::{self, Engine, Socket};
 use crate::host::addresses;
+use crate::host::pki::Authority;
 use crate::host::token::TokenKey;
 use crate::network::addresses::Network;
 use crate::pods::{self, Node};
@@ -56,14 +57,15 @@ pub fn start(
     registry: &Registry,
     engine: Option<&Engine>,
     node: Option<Node>,
-    authority: &str,
+    authority: &Arc<Authority>,
+    key: &Arc<TokenKey>,
 ) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     if config.api_only {
         return tasks;
     }
     let volumes = engine.map(|engine| Arc::new(EngineVolumes::new(engine, &config.instance)) as Arc<dyn LocalVolumes>);
-    let snapshots = controllers::start(config, registry, authority, volumes, &mut tasks);
+    let snapshots = controllers::start(config, registry, authority, key, volumes, &mut tasks);
     if let Some(engine) = engine {
         network::start(config, engine, snapshots, &mut tasks);
     }

@@ -1,14 +1,15 @@
 //! Streams of the API over those of the node.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, OnceLock};
 
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt};
 use serde_json::Value;
 
 use crate::api::body::BoxError;
 use crate::api::streams::{Connection, ExecOptions, LogOptions, LogStream, Output, PodStreams, Process};
-use crate::engine::{self, ExecSpec, StdStream};
+use crate::engine::{self, ExecSpec, Frame, Frames, StdStream};
 use crate::pods::{self, Node};
 use crate::schema::object::Object;
 use crate::schema::status::Status;
@@ -22,7 +23,19 @@ impl NodeStreams {
         let pods::streams::Process { streams, exec, container, tty } = process;
         let node = self.0.clone();
         let place = Arc::new((exec.clone(), container));
-        let output = streams.output.map(|frame| {
+        let refusal = Arc::new(OnceLock::new());
+        let started = Begun {
+            frames: streams.output,
+            exec: exec.clone(),
+            refusal: Arc::clone(&refusal),
+            next: None,
+            fresh: true,
+        };
+        let output = stream::unfold((started, node.clone()), |(mut begun, node)| async {
+            let frame = begun.next(&node).await?;
+            Some((frame, (begun, node)))
+        });
+        let output = output.map(|frame| {
             let frame = frame.map_err(BoxError::from)?;
             let output = if frame.stream == StdStream::Stderr { Output::Stderr } else { Output::Stdout };
             Ok((output, frame.data))
@@ -39,6 +52,9 @@ impl NodeStreams {
         };
         let exit = async move {
             match exec {
+                Some(_) if let Some(told) = refusal.get() => {
+                    Err(Status::internal(format!("error executing command in container: {told}")))
+                }
                 Some(exec) => node.exit_code(&exec).await.map(Some),
                 None => Ok(None),
             }
@@ -49,6 +65,42 @@ impl NodeStreams {
             resize: Box::new(resize),
             exit: Box::pin(exit),
         }
+    }
+}
+
+/// How Docker begins what it writes in the place of a program that it could not run.
+const REFUSED: &[u8] = b"OCI runtime exec failed: ";
+
+/// The output of a program; what an engine has written there itself is no part of it.
+struct Begun {
+    frames: Frames,
+    exec: Option<String>,
+    /// Why the program was not run.
+    refusal: Arc<OnceLock<String>>,
+    /// Read already.
+    next: Option<io::Result<Frame>>,
+    /// Nothing was read yet.
+    fresh: bool,
+}
+
+impl Begun {
+    async fn next(&mut self, node: &Node) -> Option<io::Result<Frame>> {
+        if let Some(frame) = self.next.take() {
+            return Some(frame);
+        }
+        let frame = self.frames.next().await?;
+        let suspect =
+            std::mem::take(&mut self.fresh) && frame.as_ref().is_ok_and(|frame| frame.data.starts_with(REFUSED));
+        if suspect && let Some(exec) = &self.exec {
+            self.next = self.frames.next().await;
+            let alone = self.next.is_none() && matches!(node.exit_code(exec).await, Ok(126 | 127));
+            if let (true, Ok(frame)) = (alone, &frame) {
+                // It is only this future that sets it.
+                let _ = self.refusal.set(String::from_utf8_lossy(&frame.data).trim().to_owned());
+                return None;
+            }
+        }
+        Some(frame)
     }
 }
 

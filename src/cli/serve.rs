@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Common, resolve};
 use crate::app;
-use crate::config::{Config, LogFormat};
+use crate::config::{AuditLog, Config, LogFormat};
 use crate::host::logs::{self, Sink};
 
 #[derive(Args, Debug)]
@@ -38,7 +38,7 @@ pub(super) fn run(flags: Flags, common: Common) -> anyhow::Result<ExitCode> {
         LogFormat::Journal => Sink::Journal,
         LogFormat::Text => Sink::Text,
     };
-    logs::start(config.log.level, sink)?;
+    logs::start(config.log.level, config.log.audit != AuditLog::Off, sink)?;
     app::serve(config)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -12,7 +12,8 @@ use tracing::level_filters::LevelFilter;
 use super::error::{Error, Origin};
 use super::source::{Loaded, Sources};
 use super::{
-    Api, Config, Engine, EngineSocket, Foreign, Images, Log, LogFormat, Network, Node, Offline, Storage, Store,
+    Api, AuditLog, Config, Engine, EngineSocket, Foreign, Images, Log, LogFormat, Network, Node, Offline, Storage,
+    Store,
 };
 
 impl Config {
@@ -243,7 +244,13 @@ impl Loaded {
             "text" => LogFormat::Text,
             _ => return Err(self.bad("log.format", "expected `auto`, `journal` or `text`")),
         };
-        Ok(Log { level, format })
+        let audit = match set.audit.as_str() {
+            "off" => AuditLog::Off,
+            "refused" => AuditLog::Refused,
+            "writes" => AuditLog::Writes,
+            _ => return Err(self.bad("log.audit", "expected `writes`, `refused` or `off`")),
+        };
+        Ok(Log { level, format, audit })
     }
 }
 

@@ -199,7 +199,7 @@ pub struct StoreSettings {
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { history_bytes: 1 << 20, event_ttl_seconds: 3600 }
+        Self { history_bytes: 512 << 10, event_ttl_seconds: 3600 }
     }
 }
 
@@ -211,11 +211,13 @@ pub struct LogSettings {
     pub level: String,
     /// `auto`, `journal` or `text`.
     pub format: String,
+    /// `off`, `refused` or `writes`.
+    pub audit: String,
 }
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { level: "info".into(), format: "auto".into() }
+        Self { level: "info".into(), format: "auto".into(), audit: "writes".into() }
     }
 }
 

@@ -53,7 +53,7 @@ fn defaults_are_usable() {
     assert_eq!(config.network.gateway(), Ipv4Addr::new(10, 42, 0, 1));
     assert_eq!(config.network.api_service(), Ipv4Addr::new(10, 43, 0, 1));
     assert_eq!(config.engine.socket, EngineSocket::Auto);
-    assert_eq!(config.store.history, 1_048_576);
+    assert_eq!(config.store.history, 524_288);
 }
 
 #[test]

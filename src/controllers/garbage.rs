@@ -17,6 +17,7 @@ use tracing::debug;
 
 use super::cluster::{Cluster, Head, Owner};
 use super::namespace::NamespaceController;
+use super::quota::QuotaController;
 use super::{Controller, ObjectKey, Source};
 use crate::kinds::{Kind, Propagation};
 use crate::registry::delete::{FOREGROUND, ORPHAN};
@@ -47,12 +48,13 @@ pub struct GarbageCollector {
     namespaces: Arc<NamespaceController>,
     /// The kinds by their numbers.
     numbers: Mutex<Vec<Arc<Kind>>>,
+    quotas: Arc<QuotaController>,
 }
 
 impl GarbageCollector {
-    /// A collector that tells `namespaces` of what goes.
+    /// A collector that tells `namespaces` and `quotas` of what goes.
     #[must_use]
-    pub fn new(registry: &Registry, namespaces: &Arc<NamespaceController>) -> Self {
+    pub fn new(registry: &Registry, namespaces: &Arc<NamespaceController>, quotas: &Arc<QuotaController>) -> Self {
         Self {
             cluster: Cluster::new(registry, "garbage-collector-controller"),
             index: Mutex::default(),
@@ -60,6 +62,7 @@ impl GarbageCollector {
             queue: std::sync::OnceLock::new(),
             namespaces: Arc::clone(namespaces),
             numbers: Mutex::default(),
+            quotas: Arc::clone(quotas),
         }
     }
 
@@ -70,11 +73,11 @@ impl GarbageCollector {
         let mut followed: Vec<(Arc<Kind>, AbortHandle)> = Vec::new();
         loop {
             let catalog = Arc::clone(&changes.borrow_and_update());
-            // One version of a resource is as good as another.
+            // What stands in several versions is stored once; of a custom kind one is as good as another.
             let served = |kind: &Arc<Kind>| {
                 let first =
                     catalog.by_resource(&kind.group, &kind.plural).is_some_and(|first| Arc::ptr_eq(first, kind));
-                kind.verbs.store() && kind.group != "events.k8s.io" && first
+                kind.verbs.store() && kind.conversion.is_none() && (kind.custom().is_none() || first)
             };
             followed.retain(|(kind, task)| {
                 let stays = catalog.iter().any(|one| Arc::ptr_eq(one, kind)) && served(kind);
@@ -154,6 +157,7 @@ impl GarbageCollector {
             if event.kind == EventKind::Deleted {
                 self.lost(Uid::of(&head.metadata.uid));
                 self.namespaces.removed(namespace);
+                self.quotas.removed(namespace);
             } else {
                 self.seen(number, namespace, name, &head);
             }

@@ -120,8 +120,8 @@ impl NamespaceController {
         let mut seen: HashSet<(&str, &str)> = HashSet::new();
         for kind in catalog.iter() {
             let stored = kind.verbs.store();
-            // Events stand under two groups and are stored once.
-            let other = kind.group == "events.k8s.io" || kind.plural == "pods";
+            // What stands in several versions is stored once.
+            let other = kind.conversion.is_some() || kind.plural == "pods";
             if kind.is_namespaced() && stored && !other && seen.insert((&kind.group, &kind.plural)) {
                 self.empty_of(kind, name, &mut remaining).await?;
             }

@@ -39,6 +39,8 @@ pub struct Frames {
     source: Source,
     decoder: Decoder,
     chunk: Bytes,
+    /// Lines at the front that are left out.
+    skip: u64,
 }
 
 enum Source {
@@ -49,12 +51,27 @@ enum Source {
 
 impl Frames {
     pub(super) fn from_body(body: Incoming, raw: bool) -> Frames {
-        Frames { source: Source::Body(body), decoder: Decoder::new(raw), chunk: Bytes::new() }
+        Frames { source: Source::Body(body), decoder: Decoder::new(raw), chunk: Bytes::new(), skip: 0 }
     }
 
     /// `read` was already read from the socket.
     pub(super) fn from_socket(half: OwnedReadHalf, read: Bytes, raw: bool) -> Frames {
-        Frames { source: Source::Socket(half), decoder: Decoder::new(raw), chunk: read }
+        Frames { source: Source::Socket(half), decoder: Decoder::new(raw), chunk: read, skip: 0 }
+    }
+
+    /// Without so many lines at the front.
+    pub fn without_lines(self, skip: u64) -> Frames {
+        Frames { skip, ..self }
+    }
+
+    /// The rest of some bytes, once enough lines were left out.
+    fn after_skipped(&mut self, mut data: Bytes) -> Bytes {
+        while self.skip > 0 {
+            let Some(end) = data.iter().position(|byte| *byte == b'\n') else { return Bytes::new() };
+            data.advance(end + 1);
+            self.skip -= 1;
+        }
+        data
     }
 
     fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
@@ -88,7 +105,13 @@ impl Stream for Frames {
         let this = &mut *self;
         loop {
             let failure = match this.decoder.next(&mut this.chunk) {
-                Ok(Some(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Ok(Some(Frame { stream, data })) => {
+                    let data = this.after_skipped(data);
+                    if data.is_empty() {
+                        continue;
+                    }
+                    return Poll::Ready(Some(Ok(Frame { stream, data })));
+                }
                 Ok(None) => match ready!(this.poll_chunk(context)) {
                     Some(Ok(chunk)) => {
                         this.chunk = chunk;
@@ -226,6 +249,20 @@ mod tests {
             assert_eq!((out.as_slice(), err.as_slice()), (&b"one\0\xffthree"[..], &b"two"[..]), "chunks of {size}");
             assert!(decoder.end().is_ok());
         }
+    }
+
+    #[tokio::test]
+    async fn lines_are_left_out_at_the_front() {
+        use futures_util::StreamExt;
+        let (ours, mut theirs) = tokio::net::UnixStream::pair().unwrap();
+        let mut bytes = frame(1, b"one\ntw");
+        bytes.extend(frame(1, b"o\n"));
+        bytes.extend(frame(2, b"three\nfour"));
+        tokio::io::AsyncWriteExt::write_all(&mut theirs, &bytes).await.unwrap();
+        drop(theirs);
+        let frames = Frames::from_socket(ours.into_split().0, Bytes::new(), false).without_lines(2);
+        let got: Vec<_> = frames.map(|frame| frame.unwrap().data).collect().await;
+        assert_eq!(got.concat(), b"three\nfour");
     }
 
     #[test]

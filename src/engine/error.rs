@@ -108,6 +108,16 @@ impl Error {
         )
     }
 
+    /// Whether the engine failed by itself when it should start a container, so that the same container made anew
+    /// may start: something was left behind or is gone below it, and nothing is wrong with what was asked for.
+    pub fn is_own_fault(&self) -> bool {
+        match self {
+            Error::CannotRun { exit_code, .. } => *exit_code == 128,
+            Error::NotFound(_) | Error::Conflict(_) | Error::Other { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Reads an answer of the engine. `status` is 0 for an error told within a stream.
     pub(super) fn classify(status: u16, message: &str) -> Error {
         let message = message.trim().to_owned();
@@ -363,6 +373,31 @@ mod tests {
         assert!(matches!(Error::classify(400, text), Error::CannotRun { exit_code: 127, .. }));
         let text = "OCI runtime create failed: exec: \"/etc/passwd\": permission denied: unknown";
         assert!(matches!(Error::classify(400, text), Error::CannotRun { exit_code: 126, .. }));
+    }
+
+    #[test]
+    fn a_fault_of_the_engine_is_told_from_one_of_the_container() {
+        let own = [
+            (500, "failed to create task for container: failed to start shim: mkdir /run/x/moby/0f: file exists"),
+            (404, "failed to set up container networking: network 0f not found"),
+            (409, "container is marked for removal and cannot be started"),
+            (500, "driver failed for a reason that nobody knows"),
+        ];
+        for (status, text) in own {
+            assert!(Error::classify(status, text).is_own_fault(), "{text}");
+        }
+        let asked = [
+            (
+                400,
+                "failed to create shim task: OCI runtime create failed: exec: \"nope\": executable file not found in $PATH",
+            ),
+            (500, "Bind for 0.0.0.0:8080 failed: port is already allocated"),
+            (404, "No such image: a:latest"),
+            (500, "write /x: no space left on device"),
+        ];
+        for (status, text) in asked {
+            assert!(!Error::classify(status, text).is_own_fault(), "{text}");
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ use tokio::net::UnixStream;
 
 use super::wire::{ErrorBody, VersionBody};
 use super::{Error, Result, Settings, Version};
+use crate::failpoint;
 
 /// A request's body, of the same type as bollard's, so that one pool serves both.
 pub(super) type Body =
@@ -98,7 +99,14 @@ impl Transport {
             Either::Left(full) => Some(copy(&request, Either::Left(full.clone()))),
             Either::Right(_) => None,
         };
+        let name = change(&request);
+        if let Some(name) = &name {
+            failpoint::pass("before engine", name);
+        }
         let response = self.pooled(self.versioned(request).await?).await?;
+        if let Some(name) = &name {
+            failpoint::pass("after engine", name);
+        }
         match again {
             // The engine was replaced by one that speaks other versions while nobody looked.
             Some(again) if response.status() == StatusCode::BAD_REQUEST && !self.is_same_engine(&response) => {
@@ -225,6 +233,11 @@ impl Transport {
             tokio::spawn(reap(Arc::downgrade(self)));
         }
     }
+}
+
+/// The name of a call that changes something.
+fn change(request: &Request<Body>) -> Option<String> {
+    (request.method() != Method::GET).then(|| format!("{} {}", request.method(), request.uri().path()))
 }
 
 /// Connects, again and again while the engine's queue of connections is full, which a unix socket tells at once.

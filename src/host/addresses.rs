@@ -1,10 +1,13 @@
 //! The addresses of this machine, and being told when they change, by the kernel's route socket
 //! (`rtnetlink(7)`). It decides nothing about them.
 
-use std::collections::BTreeSet;
+mod bridges;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
@@ -29,12 +32,31 @@ const ADDRESS_GROUPS: u32 = 0x10 | 0x100;
 const HEADER: usize = 16;
 const ADDRESS_HEADER: usize = 8;
 
-/// The addresses at which this machine can be reached, loopback ones among them. Addresses of one
-/// link (fe80::/10), temporary ones and ones that are not settled yet are left out.
+/// The addresses of this machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// Those at which it can be reached, loopback ones among them.
+    pub own: BTreeSet<IpAddr>,
+    /// Those of bridges that connect containers of this machine and nothing else. They come and go with
+    /// the engine's networks.
+    pub bridges: BTreeSet<IpAddr>,
+}
+
+/// The addresses of this machine. Addresses of one link (fe80::/10), temporary ones and ones that are
+/// not settled yet are left out.
 ///
 /// # Errors
 /// The kernel gives no route socket or refuses the question.
-pub fn list() -> io::Result<BTreeSet<IpAddr>> {
+pub fn list() -> io::Result<Addresses> {
+    let found = all()?;
+    let bridges = bridges::of_containers(Path::new(bridges::INTERFACES));
+    let (bridged, own): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, index)| bridges.contains(index));
+    let ips = |list: Vec<(IpAddr, u32)>| list.into_iter().map(|(ip, _)| ip).collect();
+    Ok(Addresses { own: ips(own), bridges: ips(bridged) })
+}
+
+/// Each address with the number of its interface.
+fn all() -> io::Result<BTreeMap<IpAddr, u32>> {
     let socket = open(SocketFlags::CLOEXEC, 0)?;
     let mut request = Vec::with_capacity(HEADER + ADDRESS_HEADER);
     request.extend_from_slice(&((HEADER + ADDRESS_HEADER) as u32).to_ne_bytes());
@@ -43,7 +65,7 @@ pub fn list() -> io::Result<BTreeSet<IpAddr>> {
     request.extend_from_slice(&[0; 8 + ADDRESS_HEADER]);
     rustix::net::sendto(&socket, &request, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
 
-    let mut found = BTreeSet::new();
+    let mut found = BTreeMap::new();
     let mut buffer = vec![0; 16 << 10];
     loop {
         let (length, _) = rustix::net::recv(&socket, buffer.as_mut_slice(), RecvFlags::empty())?;
@@ -58,7 +80,7 @@ pub fn list() -> io::Result<BTreeSet<IpAddr>> {
 }
 
 /// Reads the messages of one datagram; true when the list is complete.
-fn collect(mut bytes: &[u8], found: &mut BTreeSet<IpAddr>) -> io::Result<bool> {
+fn collect(mut bytes: &[u8], found: &mut BTreeMap<IpAddr, u32>) -> io::Result<bool> {
     while let (Some(length), Some(kind)) = (u32_at(bytes, 0), u16_at(bytes, 4)) {
         let length = length as usize;
         let Some(body) = bytes.get(HEADER..length) else { break };
@@ -68,7 +90,7 @@ fn collect(mut bytes: &[u8], found: &mut BTreeSet<IpAddr>) -> io::Result<bool> {
                 let code = u32_at(body, 0).unwrap_or_default() as i32;
                 return Err(io::Error::from_raw_os_error(-code));
             }
-            RTM_NEWADDR => found.extend(address(body)),
+            RTM_NEWADDR => found.extend(address(body).zip(u32_at(body, 4))),
             _ => {}
         }
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
@@ -178,13 +200,13 @@ pub fn outward() -> Option<IpAddr> {
     })
 }
 
-/// The address to tell others where none is configured: [`outward`], else any that is not loopback,
-/// else loopback.
+/// The address to tell others where none is configured: [`outward`], else any that is neither loopback
+/// nor that of a bridge, else loopback.
 #[must_use]
 pub fn best() -> IpAddr {
     outward().unwrap_or_else(|| {
         let all = list().unwrap_or_default();
-        all.into_iter().find(|address| !address.is_loopback()).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+        all.own.into_iter().find(|address| !address.is_loopback()).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
     })
 }
 
@@ -201,7 +223,8 @@ mod tests {
     }
 
     fn message(kind: u16, flags: u8, attributes: &[Vec<u8>]) -> Vec<u8> {
-        let mut body = vec![0, 0, flags, 0, 0, 0, 0, 0];
+        let mut body = vec![0, 0, flags, 0];
+        body.extend_from_slice(&7_u32.to_ne_bytes());
         body.extend(attributes.concat());
         let mut out = ((HEADER + body.len()) as u32).to_ne_bytes().to_vec();
         out.extend_from_slice(&kind.to_ne_bytes());
@@ -212,21 +235,21 @@ mod tests {
 
     #[test]
     fn loopback_is_listed() {
-        assert!(list().unwrap().contains(&IpAddr::from([127, 0, 0, 1])));
+        assert!(list().unwrap().own.contains(&IpAddr::from([127, 0, 0, 1])));
     }
 
     #[test]
     fn local_address_wins_over_that_of_the_peer() {
-        let mut found = BTreeSet::new();
+        let mut found = BTreeMap::new();
         let point =
             message(RTM_NEWADDR, 0, &[attribute(IFA_ADDRESS, &[10, 0, 0, 2]), attribute(IFA_LOCAL, &[10, 0, 0, 1])]);
         assert!(!collect(&point, &mut found).unwrap());
-        assert_eq!(found, BTreeSet::from([IpAddr::from([10, 0, 0, 1])]));
+        assert_eq!(found, BTreeMap::from([(IpAddr::from([10, 0, 0, 1]), 7)]));
     }
 
     #[test]
     fn addresses_that_do_not_last_are_left_out() {
-        let mut found = BTreeSet::new();
+        let mut found = BTreeMap::new();
         let global = "2001:db8::7".parse::<Ipv6Addr>().unwrap().octets();
         let link = "fe80::7".parse::<Ipv6Addr>().unwrap().octets();
         let mut bytes = message(RTM_NEWADDR, 1, &[attribute(IFA_ADDRESS, &global)]);
@@ -247,7 +270,7 @@ mod tests {
     fn cut_messages_are_no_harm() {
         let whole = message(RTM_NEWADDR, 0, &[attribute(IFA_ADDRESS, &[10, 0, 0, 2])]);
         for length in 0..whole.len() {
-            assert!(!collect(&whole[..length], &mut BTreeSet::new()).unwrap());
+            assert!(!collect(&whole[..length], &mut BTreeMap::new()).unwrap());
         }
     }
 
@@ -255,6 +278,6 @@ mod tests {
     fn refusal_of_the_kernel_is_an_error() {
         let mut bytes = message(NLMSG_ERROR, 0, &[]);
         bytes[HEADER..HEADER + 4].copy_from_slice(&(-1_i32).to_ne_bytes());
-        assert_eq!(collect(&bytes, &mut BTreeSet::new()).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(collect(&bytes, &mut BTreeMap::new()).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
     }
 }

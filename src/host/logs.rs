@@ -27,12 +27,19 @@ pub enum Sink {
     Text,
 }
 
+/// The target of the lines that tell who has changed what; whether they are wanted does not depend on
+/// the level.
+pub const AUDIT: &str = "k2d::audit";
+
 /// Starts the log. A second call changes nothing.
 ///
 /// # Errors
 /// The journal was asked for and cannot be reached.
-pub fn start(level: LevelFilter, sink: Sink) -> io::Result<()> {
-    let targets = Targets::new().with_target("k2d", level).with_default(level.min(LevelFilter::WARN));
+pub fn start(level: LevelFilter, audit: bool, sink: Sink) -> io::Result<()> {
+    let targets = Targets::new()
+        .with_target("k2d", level)
+        .with_target(AUDIT, if audit { LevelFilter::INFO } else { LevelFilter::OFF })
+        .with_default(level.min(LevelFilter::WARN));
     let journal = match sink {
         Sink::Journal => Some(journal()?),
         Sink::Auto if stderr_is_journal() => journal().ok(),

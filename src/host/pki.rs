@@ -7,6 +7,7 @@
 //! server.pem       key and certificate of the server: made anew whenever due
 //! admin.pem        key and certificate of the administrator: made anew when due
 //! sa.key           signs the tokens of service accounts (see `token`)
+//! tokens.json      hashes of bearer tokens (see `bearer`)
 //! ```
 //!
 //! A key and its certificate share one file so that they can never be of two ages.
@@ -38,11 +39,13 @@ pub use server::{ServerCertificate, server_config};
 pub use usage::Usage;
 
 /// The files in the folder.
-pub const FILES: [&str; 5] = ["ca.key", "ca.crt", "server.pem", "admin.pem", "sa.key"];
+pub const FILES: [&str; 6] = ["ca.key", "ca.crt", "server.pem", "admin.pem", "sa.key", super::bearer::FILE];
 /// Life of the server's and the administrator's certificates.
 pub const LEAF_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Name of the administrator.
-pub const ADMIN_NAME: &str = "admin";
+pub const ADMIN_NAME: &str = "kubernetes-admin";
+/// Name of the administrator of an API that is served alone, for tests.
+pub const TEST_ADMIN_NAME: &str = "admin";
 /// Group of the administrator: may do everything.
 pub const ADMIN_GROUP: &str = "system:masters";
 
@@ -79,7 +82,7 @@ pub enum Error {
 /// The folder of certificates with its authority.
 pub struct Folder {
     path: PathBuf,
-    authority: Authority,
+    authority: Arc<Authority>,
 }
 
 impl Folder {
@@ -91,13 +94,13 @@ impl Folder {
         files::private_dir(data_dir)?;
         let path = folder(data_dir);
         files::private_dir(&path)?;
-        let authority = Authority::open(&path, now)?;
+        let authority = Arc::new(Authority::open(&path, now)?);
         Ok(Self { path, authority })
     }
 
     /// The authority.
     #[must_use]
-    pub fn authority(&self) -> &Authority {
+    pub fn authority(&self) -> &Arc<Authority> {
         &self.authority
     }
 
@@ -106,20 +109,40 @@ impl Folder {
     /// # Errors
     /// The file cannot be read or written.
     pub fn admin(&self, now: SystemTime) -> Result<Pair, Error> {
-        if let Some(pair) = Pair::read(&self.admin_path())?
-            && pair.facts.due(&self.authority, &Names::default(), now).is_none()
-        {
-            return Ok(pair);
+        match self.kept_admin(now)? {
+            Some(pair) => Ok(pair),
+            None => self.renew_admin(now),
         }
-        self.renew_admin(now)
     }
 
-    /// Makes the administrator's key and certificate anew, whatever their age.
+    /// Gives the administrator this name: a certificate with another is made anew.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// The file cannot be read or written.
+    pub fn name_admin(&self, name: &str, now: SystemTime) -> Result<Pair, Error> {
+        match self.kept_admin(now)? {
+            Some(pair) if pair.facts.subject.name == name => Ok(pair),
+            _ => self.issue_admin(name, now),
+        }
+    }
+
+    /// Makes the administrator's key and certificate anew, whatever their age, under the same name.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
     pub fn renew_admin(&self, now: SystemTime) -> Result<Pair, Error> {
-        let subject = Subject { name: ADMIN_NAME.into(), groups: vec![ADMIN_GROUP.into()] };
+        let kept = Pair::read(&self.admin_path())?.map(|pair| pair.facts.subject.name);
+        self.issue_admin(kept.as_deref().unwrap_or(ADMIN_NAME), now)
+    }
+
+    /// The pair in the folder, if it need not be made anew.
+    fn kept_admin(&self, now: SystemTime) -> Result<Option<Pair>, Error> {
+        let pair = Pair::read(&self.admin_path())?;
+        Ok(pair.filter(|pair| pair.facts.due(&self.authority, &Names::default(), now).is_none()))
+    }
+
+    fn issue_admin(&self, name: &str, now: SystemTime) -> Result<Pair, Error> {
+        let subject = Subject { name: name.into(), groups: vec![ADMIN_GROUP.into()] };
         let pair = self.authority.issue(&subject, &Names::default(), &[Usage::ClientAuth], LEAF_LIFE, now)?;
         files::write_private(&self.admin_path(), pair.text().as_bytes())?;
         Ok(pair)
@@ -183,7 +206,7 @@ impl Pki {
 
     /// The authority.
     #[must_use]
-    pub fn authority(&self) -> &Authority {
+    pub fn authority(&self) -> &Arc<Authority> {
         &self.folder.authority
     }
 

@@ -8,6 +8,8 @@ use tokio::time::Instant;
 const FIRST: Duration = Duration::from_secs(10);
 /// Longest pause.
 const LONGEST: Duration = Duration::from_secs(300);
+/// What fails after this time without a failure fails for the first time again.
+const FORGOTTEN: Duration = Duration::from_secs(600);
 
 /// How often something failed in a row, and until when it is left alone.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,9 +21,19 @@ pub(super) struct Backoff {
 impl Backoff {
     /// Counts a failure.
     pub(super) fn fail(&mut self) {
+        if self.until.is_some_and(|until| until.elapsed() > FORGOTTEN) {
+            self.failures = 0;
+        }
         let pause = self.pause_of(self.failures);
         self.failures = self.failures.saturating_add(1);
         self.until = Some(Instant::now() + pause);
+    }
+
+    /// Ends the pause; the next one is longer all the same.
+    pub(super) fn end_pause(&mut self) {
+        if self.until.is_some() {
+            self.until = Some(Instant::now());
+        }
     }
 
     /// How long it is still left alone.

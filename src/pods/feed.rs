@@ -99,8 +99,13 @@ impl Inner {
                 Event::Connected => self.engine_is_back().await,
                 Event::Disconnected { reason } => {
                     tracing::warn!(reason, "the engine cannot be reached");
-                    self.connected.store(false, Ordering::Relaxed);
+                    if self.connected.swap(false, Ordering::Relaxed) {
+                        self.losses.fetch_add(1, Ordering::Relaxed);
+                    }
                     self.node_changed();
+                    if let Err(error) = self.doubt_pods().await {
+                        tracing::warn!(%error, "cannot show that pods may have ended");
+                    }
                 }
                 Event::Container { action, id, name, attributes, time, .. } => {
                     let label = |key: &str| attributes.get(key).map(String::as_str).unwrap_or_default();

@@ -43,6 +43,8 @@ pub(super) struct ContainerMemory {
     pub(super) last: Option<Value>,
     /// The count as it was shown last.
     shown: u64,
+    /// The engine's count when that run began.
+    count: u64,
     /// What is added to the engine's count, which begins anew when people start a container.
     added: u64,
     /// The kernel killed a process of the run.
@@ -51,6 +53,10 @@ pub(super) struct ContainerMemory {
     pub(super) counted: String,
     /// Failures to create or start it.
     pub(super) backoff: Backoff,
+    /// Id of a container that the engine refused to start by a fault of its own, and how often.
+    refused: (String, u32),
+    /// The least count of restarts that the next container of it may begin with.
+    pub(super) floor: u64,
     /// Reason and message of the latest failure.
     pub(super) failure: Option<(String, String)>,
     /// Why it is to be started again.
@@ -63,6 +69,8 @@ pub(super) struct ContainerMemory {
     pub(super) message: String,
     /// The run whose hook after the start was run.
     pub(super) hooked: Option<String>,
+    /// That hook is at work.
+    pub(super) hooks: bool,
     /// Image id and the digest that is shown for it.
     pub(super) image: Option<(String, String)>,
 }
@@ -74,6 +82,10 @@ impl ContainerMemory {
         let run = (detail.id.clone(), detail.state.started_at);
         let ran = self.run.as_ref().is_some_and(|(_, begun)| begun.is_some());
         let again = ran && self.run.as_ref() != Some(&run);
+        let base = detail.config.labels.get(names::RESTARTS).and_then(|count| count.parse().ok()).unwrap_or(0u64);
+        let count = base.saturating_add(detail.restart_count);
+        // The engine counts a restart before it makes it, but nothing that people start.
+        let by_hand = again && count <= self.count;
         if self.run.as_ref() != Some(&run) {
             if self.run.is_some() || detail.restart_count > 0 {
                 let ended = self.end.take();
@@ -90,6 +102,7 @@ impl ContainerMemory {
             self.started = None;
             self.message.clear();
             self.run = Some(run);
+            self.count = count.saturating_sub(u64::from(detail.state.state == ContainerState::Restarting));
         }
         if matches!(detail.state.state, ContainerState::Exited | ContainerState::Restarting | ContainerState::Dead)
             && detail.state.started_at.is_some()
@@ -97,17 +110,16 @@ impl ContainerMemory {
             if self.message.is_empty() {
                 self.message = said();
             }
-            let end = terminated(detail, &self.message);
+            // A start that failed leaves its own code and cause, which are not how the run ended.
+            let kept = self.end.take().filter(|_| !detail.state.error.is_empty());
+            let end = kept.unwrap_or_else(|| terminated(detail, &self.message));
             if detail.state.state == ContainerState::Restarting {
                 self.last = Some(end.clone());
             }
             self.end = Some(end);
         }
-        let base = detail.config.labels.get(names::RESTARTS).and_then(|count| count.parse().ok()).unwrap_or(0u64);
-        let count = base.saturating_add(detail.restart_count);
         let seen = count.saturating_add(self.added);
-        // The engine does not count what people start.
-        if seen < self.shown || (again && seen == self.shown) {
+        if seen < self.shown || (by_hand && seen == self.shown) {
             self.added = (self.shown + 1).saturating_sub(count);
         }
         self.shown = count.saturating_add(self.added);
@@ -127,6 +139,24 @@ impl ContainerMemory {
             "exitCode": exit_code, "reason": reason, "startedAt": time(begun), "finishedAt": time(at),
             "containerID": format!("docker://{id}"),
         }));
+    }
+
+    /// How the run that was seen last ended, if it has.
+    pub(super) fn ended(&self) -> Option<Value> {
+        self.end.clone()
+    }
+
+    /// Counts that the engine refused to start a container by a fault of its own.
+    pub(super) fn refuse(&mut self, id: &str) {
+        if self.refused.0 != id {
+            self.refused = (id.to_owned(), 0);
+        }
+        self.refused.1 += 1;
+    }
+
+    /// How often the engine refused to start that container by a fault of its own.
+    pub(super) fn refusals(&self, id: &str) -> u32 {
+        if self.refused.0 == id { self.refused.1 } else { 0 }
     }
 
     /// Takes in that the kernel killed a process of it.
@@ -183,6 +213,19 @@ mod tests {
         assert_eq!(memory.observe(&run(10, 1, ContainerState::Running), String::new), 4);
         assert_eq!(memory.observe(&run(12, 1, ContainerState::Running), String::new), 5);
         assert_eq!(memory.observe(&run(12, 1, ContainerState::Running), String::new), 5);
+    }
+
+    #[test]
+    fn a_restart_that_is_seen_before_it_is_made_counts_once() {
+        let mut memory = ContainerMemory::default();
+        memory.observe(&run(1, 0, ContainerState::Running), String::new);
+        assert_eq!(memory.observe(&run(1, 1, ContainerState::Restarting), String::new), 1);
+        assert_eq!(memory.observe(&run(3, 1, ContainerState::Running), String::new), 1);
+        assert_eq!(memory.observe(&run(3, 2, ContainerState::Restarting), String::new), 2);
+        let mut fresh = ContainerMemory::default();
+        assert_eq!(fresh.observe(&run(1, 1, ContainerState::Restarting), String::new), 1);
+        assert_eq!(fresh.observe(&run(3, 1, ContainerState::Running), String::new), 1);
+        assert_eq!(fresh.observe(&run(5, 1, ContainerState::Running), String::new), 2);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,9 +12,9 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::{Error, Inner};
-use crate::engine::Info;
+use crate::engine::{EngineKind, Info};
 use crate::host::facts::{Disk, Facts};
-use crate::registry::Target;
+use crate::registry::{Changed, Part, Target};
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 use crate::store::Expect;
@@ -30,6 +31,8 @@ pub(super) struct Capacity {
     pods: u32,
     /// The lowest `oom_score_adj` that the engine may set.
     pub(super) lowest_oom_score: i64,
+    /// Docker ends its containers with itself, unless it is told to keep them.
+    ends_with_engine: AtomicBool,
     changed: Notify,
 }
 
@@ -46,6 +49,7 @@ impl Capacity {
             facts,
             pods,
             lowest_oom_score: lowest_oom_score(),
+            ends_with_engine: AtomicBool::new(false),
             changed: Notify::new(),
         }
     }
@@ -90,14 +94,55 @@ impl Inner {
             },
         };
         let info = if self.is_connected() { self.engine.info().await.ok() } else { None };
+        if let Some(info) = &info {
+            let ends = info.kind == EngineKind::Docker && !info.live_restore;
+            self.facts.ends_with_engine.store(ends, Ordering::Relaxed);
+        }
         let status = self.node_status(&node, info.as_ref());
         if node["status"] != status {
             let bytes = Bytes::from(serde_json::to_vec(&status).unwrap_or_default());
             let uid = Expect::Uid(node.uid().to_owned());
             self.registry.store().set_volatile_status(&target.key(), uid, bytes).await?;
         }
+        if info.is_some() && is_tainted(&node) {
+            self.untaint(&target).await?;
+        }
         self.take_lease().await?;
         self.wake_unbound();
+        Ok(())
+    }
+
+    /// A new node takes no pods until it has been found ready.
+    async fn untaint(&self, target: &Target) -> Result<(), Status> {
+        let change = &mut |node: &Value| {
+            let mut node = node.clone();
+            let spec = node.section_mut("spec");
+            if let Some(taints) = spec.get_mut("taints").and_then(Value::as_array_mut) {
+                taints.retain(|taint| !is_not_ready(taint));
+                if taints.is_empty() {
+                    spec.remove("taints");
+                }
+            }
+            Ok(Changed::new(node))
+        };
+        self.registry.update(target, Part::Main, change, &Self::options()).await.map(drop)
+    }
+
+    /// What runs ends with the engine that went away, where it is of that sort: its pods are not ready, until facts
+    /// say so again.
+    pub(super) async fn doubt_pods(&self) -> Result<(), Error> {
+        if !self.facts.ends_with_engine.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        for pod in self.registry.all(&*self.registry.kind("", "pods")?, None).await? {
+            let ready = |one: &Value| one["type"] == "Ready" && one["status"] == "True";
+            if pod.text("/spec/nodeName") != self.settings.node || !pod.list("/status/conditions").iter().any(ready) {
+                continue;
+            }
+            let mut object = pod.clone();
+            super::sync::condition(&mut object, json!({"type": "Ready", "status": "False"}));
+            self.set_volatile(&pod, &object["status"]).await?;
+        }
         Ok(())
     }
 
@@ -185,6 +230,14 @@ impl Inner {
             _ => Ok(()),
         }
     }
+}
+
+fn is_not_ready(taint: &Value) -> bool {
+    taint["key"] == "node.kubernetes.io/not-ready" && taint["effect"] == "NoSchedule"
+}
+
+fn is_tainted(node: &Value) -> bool {
+    node.list("/spec/taints").iter().any(is_not_ready)
 }
 
 /// A machine that is itself a container mostly lacks `CAP_SYS_RESOURCE`, without which no score may be lowered

@@ -19,10 +19,11 @@ use super::sync::{View, containers};
 use super::translate::status::Observation;
 use super::{Inner, PodKey, lock};
 use crate::engine::{Error as EngineError, ExecSpec};
+use crate::host::dial::cause;
 use crate::schema::object::Object;
 
 pub(super) use http::http_get;
-use http::{cause, port_of};
+use http::port_of;
 
 /// Bytes of an answer that are looked at.
 const LIMIT: usize = 10 * 1024;

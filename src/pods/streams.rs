@@ -1,15 +1,18 @@
 //! Logs, programs and connections of containers, for those who serve them: which container is meant, and
 //! what the kubelet would say where there is none. How bytes travel to the client is not its business.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
 use super::sync::found::{Found, current, earlier};
 use super::translate::names::{self, Role};
 use super::{Error, Inner, Node, PodKey};
-use crate::engine::{ContainerState, Duplex, ExecSpec, Frames, LogOptions};
+use crate::engine::{self, ContainerState, Duplex, ExecSpec, Frames, LogOptions};
+use crate::host::dial::cause;
+use crate::host::netns;
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 
@@ -82,25 +85,20 @@ impl Node {
         let missing =
             || Status::bad_request(format!("previous terminated container \"{name}\" in pod \"{pod}\" not found"));
         let mut options = options.clone();
-        let found = match (current(&own, &name), previous) {
-            (Some(found), true) => match earlier(&own, &name) {
-                Some(before) if found.detail.restart_count == 0 => before,
-                _ if found.detail.restart_count == 0 => return Err(missing()),
-                _ => {
-                    // The engine keeps one log for all runs: what came before this run began.
-                    options.until = options.until.or(found.log_begins());
-                    options.follow = false;
-                    found
-                }
-            },
-            (None, true) => earlier(&own, &name).ok_or_else(missing)?,
-            (Some(found), false) if found.detail.state.started_at.is_some() => {
-                options.since = options.since.or(found.log_begins());
+        let before = earlier(&own, &name);
+        let found = match current(&own, &name).filter(|found| found.detail.state.started_at.is_some()) {
+            // While it waits for its next run, the latest run is both.
+            Some(found) if !previous || waits(&object, found) => {
+                options.since = options.since.max(found.log_begins());
                 found
             }
-            (_, false) => return Err(not_begun(&object, &name)),
+            Some(found) if found.detail.restart_count > 0 => {
+                return inner.log_before(&object, found, options).await;
+            }
+            _ if previous => before.ok_or_else(missing)?,
+            _ => before.ok_or_else(|| not_begun(&object, &name))?,
         };
-        inner.engine.logs(&found.detail.id, &options).await.map_err(|error| Status::internal(&error))
+        inner.log(&object, found, &options).await
     }
 
     /// Runs a program in a container.
@@ -156,22 +154,79 @@ impl Node {
     /// As [`Node::exec`], and 500 where nothing listens there.
     pub async fn port_forward(&self, namespace: &str, pod: &str, port: u16) -> Result<TcpStream, Status> {
         let (object, own) = self.0.pod_and_containers(namespace, pod).await?;
-        if !own.iter().any(Found::lives) {
+        let pid = own.iter().filter(|found| found.detail.state.state.is_alive()).map(|found| found.detail.state.pid);
+        let Some(pid) = pid.filter_map(|pid| u32::try_from(pid).ok()).find(|pid| *pid != 0) else {
             return Err(Status::internal(format!(
                 "unable to forward port because pod is not running. Current status={}",
                 object.text("/status/phase")
             )));
-        }
-        let host = if object["spec"]["hostNetwork"] == true { "127.0.0.1" } else { object.text("/status/podIP") };
-        let address: SocketAddr =
-            format!("{host}:{port}").parse().map_err(|_| Status::internal("the pod has no address"))?;
-        TcpStream::connect(address).await.map_err(|error| {
-            Status::internal(format!("failed to connect to {host}:{port} inside namespace {namespace}: {error}"))
+        };
+        connect(pid, object.text("/status/podIP"), port).await.map_err(|told| {
+            let place = format!("failed to execute portforward in network namespace \"/proc/{pid}/ns/net\"");
+            Status::new(
+                500,
+                "InternalError",
+                format!("{place}: failed to connect to localhost:{port} inside namespace, {told}"),
+            )
         })
     }
 }
 
+/// Connects to a port where the process `pid` is: on its loopback, as a kubelet does, else at the pod's address.
+async fn connect(pid: u32, address: &str, port: u16) -> Result<TcpStream, String> {
+    let mut addresses =
+        vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port)), SocketAddr::from((Ipv6Addr::LOCALHOST, port))];
+    let own = address.parse::<IpAddr>().ok().map(|address| SocketAddr::from((address, port)));
+    addresses.extend(own);
+    let failures = match netns::connect(pid, &addresses).await {
+        Ok(Ok(stream)) => return Ok(stream),
+        Ok(Err(failures)) => failures,
+        Err(error) => {
+            // Without the right to enter, there is the way that others take.
+            tracing::debug!(%error, pid, "cannot enter a network namespace");
+            let Some(own) = own else { return Err(format!("cannot enter it: {error}")) };
+            match TcpStream::connect(own).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => vec![(own, error)],
+            }
+        }
+    };
+    let told = failures.iter().map(|(address, error)| {
+        let (name, network) = if address.is_ipv4() { ("IPv4:", "tcp4") } else { ("IPv6", "tcp6") };
+        format!("{name} dial {network} {address}: connect: {}", cause(error))
+    });
+    // The pod's own address is tried beyond what clients know of.
+    Err(told.take(2).collect::<Vec<_>>().join(" "))
+}
+
 impl Inner {
+    async fn log(&self, pod: &Value, found: &Found, options: &LogOptions) -> Result<Frames, Status> {
+        self.engine.logs(&found.detail.id, options).await.map_err(|error| match error {
+            engine::Error::Unsupported(told) => Status::bad_request(format!(
+                "the log of container \"{}\" in pod \"{}\" cannot be read: {told} (log driver \"{}\")",
+                found.container(),
+                pod.name(),
+                found.detail.log.driver
+            )),
+            error => Status::internal(&error),
+        })
+    }
+
+    /// The log of the run before this one, where the engine keeps one log for all runs of a container.
+    async fn log_before(&self, pod: &Value, found: &Found, mut options: LogOptions) -> Result<Frames, Status> {
+        options.follow = false;
+        options.until = found.log_begins();
+        options.since = options.since.max(run_before(pod, found));
+        let Some(wanted) = options.tail.take() else { return self.log(pod, found, &options).await };
+        // The engine counts from the end of the whole log: here the lines are counted first.
+        let mut counted = self.log(pod, found, &options).await?;
+        let mut lines: u64 = 0;
+        while let Some(Ok(frame)) = counted.next().await {
+            lines += frame.data.iter().filter(|byte| **byte == b'\n').count() as u64;
+        }
+        Ok(self.log(pod, found, &options).await?.without_lines(lines.saturating_sub(wanted)))
+    }
+
     async fn pod_and_containers(&self, namespace: &str, pod: &str) -> Result<(Value, Vec<Found>), Status> {
         let key: PodKey = (namespace.to_owned(), pod.to_owned());
         let object = self.registry.get(&self.target(&key)?).await?.to_value();
@@ -199,7 +254,7 @@ impl Inner {
             )));
         }
         match current(&own, &name) {
-            Some(found) if found.detail.state.state == ContainerState::Running => {
+            Some(found) if found.detail.state.state.is_alive() => {
                 Ok((found.detail.id.clone(), found.detail.config.tty))
             }
             _ => Err(Status::internal(format!("container not found (\"{name}\")"))),
@@ -207,19 +262,37 @@ impl Inner {
     }
 }
 
+/// The status of a container in that of its pod.
+fn status<'a>(pod: &'a Value, name: &str) -> Option<&'a Value> {
+    let lists = ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"];
+    lists.iter().flat_map(|list| pod.list(&format!("/status/{list}"))).find(|one| one["name"] == name)
+}
+
+/// Whether a container has ended and will be started again.
+fn waits(pod: &Value, found: &Found) -> bool {
+    match found.detail.state.state {
+        ContainerState::Restarting => true,
+        ContainerState::Exited => {
+            status(pod, found.container()).is_some_and(|status| status.pointer("/state/waiting").is_some())
+        }
+        _ => false,
+    }
+}
+
+/// When the run before this one of a container began, as the status of its pod has it.
+fn run_before(pod: &Value, found: &Found) -> Option<jiff::Timestamp> {
+    status(pod, found.container())?.text("/lastState/terminated/startedAt").parse().ok()
+}
+
 /// Why a container has no log yet.
 fn not_begun(pod: &Value, name: &str) -> Status {
-    let lists = ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"];
-    let status = lists.iter().flat_map(|list| pod.list(&format!("/status/{list}"))).find(|one| one["name"] == name);
-    let reason = status.map(|status| status.text("/state/waiting/reason")).unwrap_or_default();
+    let reason = status(pod, name).map(|status| status.text("/state/waiting/reason")).unwrap_or_default();
+    let waits = |cause| format!("container \"{name}\" in pod \"{}\" is waiting to start: {cause}", pod.name());
     let message = match reason {
-        "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => {
-            let cause =
-                if reason == "ErrImagePull" { "image can't be pulled" } else { "trying and failing to pull image" };
-            format!("container \"{name}\" in pod \"{}\" is waiting to start: {cause}", pod.name())
-        }
+        "ErrImagePull" => waits("image can't be pulled"),
+        "ImagePullBackOff" => waits("trying and failing to pull image"),
         "" => format!("container \"{name}\" in pod \"{}\" is not available", pod.name()),
-        reason => format!("container \"{name}\" in pod \"{}\" is waiting to start: {reason}", pod.name()),
+        reason => waits(reason),
     };
     Status::bad_request(message)
 }

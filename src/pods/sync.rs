@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -26,6 +27,10 @@ use crate::schema::object::Object;
 
 use found::Found;
 
+/// How many pods are worked on at a time: enough to keep the engine busy, few enough that a hundred new pods
+/// do not stand in memory together.
+const AT_ONCE: usize = 8;
+
 /// A pod in work.
 pub(in crate::pods) struct View<'a> {
     pub(in crate::pods) key: &'a PodKey,
@@ -37,6 +42,8 @@ pub(in crate::pods) struct View<'a> {
     places: Places,
     /// The container whose network the others join.
     joins: Option<String>,
+    /// Since when that one runs.
+    since: Option<Timestamp>,
     /// Why containers do not run yet, by name.
     waits: BTreeMap<String, (String, String)>,
     /// When to look again.
@@ -49,6 +56,17 @@ impl View<'_> {
         self.sooner(again);
     }
 
+    /// Whether a container is in a network that its pod has no more: that of a holder that is gone, or of an earlier
+    /// run of it.
+    fn is_elsewhere(&self, found: &Found) -> bool {
+        let (Some(holder), Some(joined)) = (&self.joins, found.detail.host.network_mode.strip_prefix("container:"))
+        else {
+            return false;
+        };
+        let state = &found.detail.state;
+        joined != holder || (state.state.is_alive() && state.started_at < self.since)
+    }
+
     fn sooner(&mut self, pause: Option<Duration>) {
         self.again = match (self.again, pause) {
             (Some(one), Some(other)) => Some(one.min(other)),
@@ -58,13 +76,13 @@ impl View<'_> {
 }
 
 impl Inner {
-    /// Works on the queue: many pods at a time, each by one task.
+    /// Works on the queue: some pods at a time, each by one task.
     pub(super) async fn work(self: Arc<Self>) {
         let mut tasks: JoinSet<PodKey> = JoinSet::new();
         let (mut busy, mut again) = (HashSet::new(), HashSet::new());
         loop {
             tokio::select! {
-                key = self.queue.next() => {
+                key = self.queue.next(), if tasks.len() < AT_ONCE => {
                     if busy.insert(key.clone()) {
                         let inner = Arc::clone(&self);
                         tasks.spawn(async move {
@@ -132,6 +150,7 @@ impl Inner {
             place: self.place(&pod, address.as_deref()),
             places: Places::new(),
             joins: None,
+            since: None,
             waits: BTreeMap::new(),
             again: None,
         };
@@ -289,6 +308,8 @@ impl Inner {
         if let Some(message) = self.claims_of(pod).await? {
             return self.refuse(key, pod, message).await;
         }
+        // Two pods checked together would both get the last room.
+        let _turn = self.scheduling.lock().await;
         let others = self.registry.all(&*self.registry.kind("", "pods")?, None).await?;
         if let Err(unfit) = schedule::check(pod, &node, &others) {
             return self.refuse(key, pod, unfit.message()).await;
@@ -371,8 +392,8 @@ impl Inner {
 }
 
 /// Puts a condition in the place of the one of its type.
-fn condition(pod: &mut Value, mut new: Value) {
-    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+pub(super) fn condition(pod: &mut Value, mut new: Value) {
+    let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let generation = pod.generation();
     let list = pod.section_mut("status").entry("conditions").or_insert_with(|| json!([]));
     let Some(list) = list.as_array_mut() else { return };

@@ -20,7 +20,7 @@ use crate::registry::{Changed, Part};
 use crate::schema::object::Object;
 use crate::schema::quantity::Quantity;
 
-pub(super) use disk::{inside, make_file, remove};
+pub(super) use disk::{inside, make_file, remove, write_file};
 use payload::{Files, Owner};
 
 /// Why a volume is not there yet; the message is that of the event `FailedMount`.
@@ -156,9 +156,9 @@ impl Inner {
                     };
                     let audience = Some(wanted.text("/audience")).filter(|name| !name.is_empty());
                     let audience = audience.unwrap_or(&self.settings.issuer).to_owned();
-                    let bound = Some(("pod", pod.name(), pod.uid()));
+                    let bound = self.registry.bound_to_pod(pod).await?;
                     let issuer = &self.settings.issuer;
-                    let body = claims(issuer, &account_object, bound, &[audience], now, seconds);
+                    let body = claims(issuer, &account_object, &bound, &[audience], now, seconds);
                     sooner(again, payload::rotate_at(now, now + seconds).saturating_sub(now));
                     match self.key.sign(&body) {
                         Ok(token) => token,

@@ -43,15 +43,23 @@ impl Catalog {
         self.kinds.iter().find(|kind| kind.plural == plural && kind.group == group)
     }
 
-    /// The kind and version in which the objects of a kind are stored: the preferred version, and of
-    /// events those of the core group.
+    /// The kind and version in which the objects of a kind are stored.
     #[must_use]
-    pub fn stored<'a>(&'a self, kind: &'a Kind) -> &'a Kind {
+    pub fn stored<'a>(&'a self, kind: &'a Arc<Kind>) -> &'a Arc<Kind> {
         if let Some(custom) = kind.custom() {
-            return self.resource(&kind.group, custom.storage_version(), &kind.plural).map_or(kind, AsRef::as_ref);
+            return self.resource(&kind.group, custom.storage_version(), &kind.plural).unwrap_or(kind);
         }
-        let group = if kind.group == "events.k8s.io" { "" } else { kind.group.as_ref() };
-        self.by_resource(group, &kind.plural).map_or(kind, AsRef::as_ref)
+        let found = kind.conversion.and_then(|to| self.resource(to.group(), to.version(), &kind.plural));
+        found.unwrap_or(kind)
+    }
+
+    /// The other versions (and groups) in which the objects of a kind are served.
+    pub fn siblings<'a>(&'a self, kind: &'a Kind) -> impl Iterator<Item = &'a Arc<Kind>> {
+        self.kinds.iter().filter(move |other| {
+            other.plural == kind.plural
+                && other.home_group() == kind.home_group()
+                && (other.group != kind.group || other.version != kind.version)
+        })
     }
 
     /// The kind that an object names.
@@ -90,7 +98,7 @@ impl Catalog {
 /// The path that upstream keeps an object at, which some of its messages show.
 #[must_use]
 pub fn storage_path(kind: &Kind, namespace: &str, name: &str) -> String {
-    let place = match (kind.group.as_ref(), kind.plural.as_ref()) {
+    let place = match (kind.home_group(), kind.plural.as_ref()) {
         ("", "services") => "services/specs".to_owned(),
         ("", "endpoints") => "services/endpoints".to_owned(),
         ("", "nodes") => "minions".to_owned(),
@@ -110,8 +118,8 @@ pub fn storage_path(kind: &Kind, namespace: &str, name: &str) -> String {
 /// of one resource share it, and so do the two groups that events are served in.
 #[must_use]
 pub fn storage_name(kind: &Kind) -> String {
-    match (kind.group.as_ref(), kind.plural.as_ref()) {
-        ("", plural) | ("events.k8s.io", plural @ "events") => plural.to_owned(),
+    match (kind.home_group(), kind.plural.as_ref()) {
+        ("", plural) => plural.to_owned(),
         (group, plural) => format!("{plural}.{group}"),
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Registry, Target, WriteOptions, Written, admission, catalog, custom, effect, failed, fields, meta, now};
+use super::{
+    Part, Registry, Target, WriteOptions, Written, admission, catalog, custom, effect, failed, fields, meta, now,
+};
 use crate::kinds::custom::Custom;
 use crate::kinds::{Kind, NameRule};
 use crate::schema::canonical::{canonical, stored};
@@ -18,6 +20,9 @@ use crate::store::{self, Key, Record, Write};
 /// How often a generated name is tried again when it is taken, as upstream does.
 const NAME_TRIES: usize = 8;
 
+/// How often a write is charged anew when somebody else has changed a quota meanwhile.
+const QUOTA_TRIES: usize = 5;
+
 /// Whether `metadata.managedFields` is already right.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Managed {
@@ -26,7 +31,8 @@ enum Managed {
 }
 
 impl Registry {
-    /// Stores a new object. `object` is decoded; `target.name` is empty, or must be its name.
+    /// Stores a new object. `object` is decoded, of the version of the target; `target.name` is empty, or must
+    /// be its name.
     ///
     /// # Errors
     /// The status that a kube-apiserver gives: 403 by admission, 404 for its namespace, 409 where the
@@ -95,11 +101,12 @@ impl Registry {
         warnings.extend(meta::dedup_owners(&mut object));
         meta::wipe(&mut object);
         if managed == Managed::Unset {
-            fields::created(kind, &mut object, options, at);
+            fields::created(&self.catalog(), kind, &mut object, options, at);
         }
+        let stored_kind = self.to_stored(kind, &mut object);
         // Admission sees a name that is still to be generated as upstream's does: not at all.
         meta::place(&mut object, &target.namespace);
-        admission::create(self, kind, &mut object).await?;
+        admission::create(self, kind, &mut object, options).await?;
         self.guard(target, &object, None, options).await?;
         meta::fill(&mut object, &target.namespace, at);
 
@@ -114,30 +121,67 @@ impl Registry {
         let mut errors = Errors::new();
         rules::validate(&object, kind.meta_rules(), &mut errors);
         kind.strategy.validate(&object, &mut errors);
-        check(kind, &object, &errors)?;
+        check(&stored_kind, &object, &errors)?;
         // A Service with mistakes of its own is told these before that an address is taken.
         let allocated = allocated?;
         warnings.extend(kind.strategy.warnings(&object, None));
-        settle(kind, &mut object);
-
-        let key = Key::new(catalog::storage_name(kind), &target.namespace, object.name());
-        if options.dry_run {
-            if self.0.store.get(&key).await.map_err(|error| failed(&error))?.is_some() {
-                return Err(self.taken(target, &object, exists(kind, object.name())).await);
-            }
-            return Ok(Written { object, warnings, created: true });
+        let change = admission::Change { kind, part: Part::Main, object: &object, old: None };
+        match admission::validate(self, &change).await {
+            Ok(more) => warnings.extend(more),
+            Err(status) => return Err(status.with_warnings(&warnings)),
         }
-        let record = custom::record(kind, key, &object);
-        let outcome = self.commit(kind, object.name(), Write::Create { record }).await;
+        settle(&stored_kind, &mut object);
+        let stored = self.store_new(target, &object, options).await;
         drop(allocated);
-        let stored = match outcome {
-            Err(status) if status.reason == "AlreadyExists" => return Err(self.taken(target, &object, status).await),
-            outcome => outcome,
-        };
-        let stored = stored?;
-        object.metadata_mut().insert("resourceVersion".into(), stored.revision.to_string().into());
-        self.written(kind, object.name()).await?;
+        if let Some(revision) = stored.map_err(|status| status.with_warnings(&warnings))? {
+            object.metadata_mut().insert("resourceVersion".into(), revision.to_string().into());
+            self.written(kind, object.name()).await?;
+        }
         Ok(Written { object, warnings, created: true })
+    }
+
+    /// Charges an object to the quotas and stores it with them; gives its revision, but for a dry run.
+    async fn store_new(&self, target: &Target, object: &Value, options: &WriteOptions) -> Result<Option<u64>, Status> {
+        let kind = &target.kind;
+        let key = Key::new(catalog::storage_name(kind), &target.namespace, object.name());
+        let change = admission::Change { kind, part: Part::Main, object, old: None };
+        let mut last = Status::internal("quotas change faster than they can be charged");
+        for _ in 0..QUOTA_TRIES {
+            let charged = admission::charge(self, &change).await?;
+            if options.dry_run {
+                if self.0.store.get(&key).await.map_err(|error| failed(&error))?.is_some() {
+                    return Err(self.taken(target, object, exists(kind, object.name())).await);
+                }
+                return Ok(None);
+            }
+            let changes_quotas = charged.is_some();
+            let record = custom::record(kind, key.clone(), object);
+            match self.commit_charged(kind, object.name(), charged, Write::Create { record }).await {
+                Ok(record) => return Ok(Some(record.revision)),
+                Err(status) if status.reason == "AlreadyExists" => {
+                    return Err(self.taken(target, object, status).await);
+                }
+                // Somebody wrote a quota meanwhile.
+                Err(status) if changes_quotas && matches!(status.code, 404 | 409) => last = status,
+                Err(status) => return Err(status),
+            }
+        }
+        Err(last)
+    }
+
+    /// Stores a write together with the quotas that it is charged to.
+    pub(super) async fn commit_charged(
+        &self,
+        kind: &Arc<Kind>,
+        name: &str,
+        charged: admission::Charged<'_>,
+        write: Write,
+    ) -> Result<Record, Status> {
+        let (mut writes, held) = charged.into_parts();
+        writes.push(write);
+        let outcome = self.commit_all(kind, name, writes).await;
+        drop(held);
+        outcome
     }
 
     /// The refusal of a name that is taken; that of an object on its way out says so.
@@ -151,18 +195,13 @@ impl Registry {
         status
     }
 
-    /// Stores one write and says the failure in the words of the API.
-    pub(super) async fn commit(&self, kind: &Arc<Kind>, name: &str, write: Write) -> Result<Record, Status> {
-        self.commit_all(kind, name, vec![write]).await
-    }
-
     /// Stores several writes of one object as one, and answers the last.
     pub(super) async fn commit_all(&self, kind: &Arc<Kind>, name: &str, writes: Vec<Write>) -> Result<Record, Status> {
         let outcome = self.0.store.commit(writes).await;
         let mut records = outcome.map_err(|error| match error {
             store::Error::Exists => exists(kind, name),
-            store::Error::NotFound => Status::not_found(&kind.group, &kind.plural, name),
-            store::Error::Conflict { .. } => Status::modified(&kind.group, &kind.plural, name),
+            store::Error::NotFound => Status::not_found(kind.home_group(), &kind.plural, name),
+            store::Error::Conflict { .. } => Status::modified(kind.home_group(), &kind.plural, name),
             other => failed(&other),
         })?;
         records.pop().ok_or_else(|| Status::internal("the store answered a write with nothing"))
@@ -171,7 +210,7 @@ impl Registry {
 
 /// 409, as a create says it.
 pub(super) fn exists(kind: &Kind, name: &str) -> Status {
-    Status::already_exists(&kind.group, &kind.plural, name)
+    Status::already_exists(kind.home_group(), &kind.plural, name)
 }
 
 /// Sets `apiVersion` and `kind`.

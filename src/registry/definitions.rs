@@ -168,7 +168,7 @@ impl Registry {
             if object == old {
                 return Ok(Some(object));
             }
-            fields::updated(&target.kind, Part::Status, &old, &mut object, &options, now());
+            fields::updated(&self.catalog(), &target.kind, Part::Status, &old, &mut object, &options, now());
             let gone = object.is_deleting() && object.finalizers().is_empty();
             let next = Record::from_value(record.key.clone(), &object);
             let write = if gone {
@@ -176,7 +176,7 @@ impl Registry {
             } else {
                 Write::Update { record: next, expect: record.revision }
             };
-            match self.commit(&target.kind, &target.name, write).await {
+            match self.commit_all(&target.kind, &target.name, vec![write]).await {
                 Ok(_) => return Ok(Some(object)),
                 Err(status) if status.code == 409 => {}
                 Err(status) => return Err(status),

@@ -51,7 +51,7 @@ impl Deleted {
             Self::Gone(object) if kind.strategy.returns_deleted() => object,
             Self::Gone(object) => success(&Details {
                 name: object.name().into(),
-                group: kind.group.to_string(),
+                group: kind.home_group().to_owned(),
                 kind: kind.plural.to_string(),
                 uid: object.uid().into(),
                 ..Details::default()
@@ -107,13 +107,14 @@ impl Registry {
                 Err(status) => return Err(status),
             }
         }
-        Err(Status::modified(&target.kind.group, &target.kind.plural, &target.name))
+        Err(Status::modified(target.kind.home_group(), &target.kind.plural, &target.name))
     }
 }
 
-fn preconditions(target: &Target, delete: &DeleteOptions, old: &Value) -> Result<(), Status> {
+/// Identity and version, where the client named them.
+pub(super) fn preconditions(target: &Target, delete: &DeleteOptions, old: &Value) -> Result<(), Status> {
     let kind = &target.kind;
-    let refuse = |detail: String| Err(Status::conflict(&kind.group, &kind.kind, &target.name, &detail));
+    let refuse = |detail: String| Err(Status::conflict(kind.home_group(), &kind.kind, &target.name, &detail));
     if let Some(uid) = &delete.uid
         && uid != old.uid()
     {

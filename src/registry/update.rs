@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::create::{check, normalise, prepare_type, settle};
-use super::{Registry, Target, WriteOptions, Written, catalog, custom, effect, fields, meta, now};
+use super::{Registry, Target, WriteOptions, Written, admission, catalog, custom, effect, fields, meta, now, versions};
 use crate::kinds::Kind;
 use crate::schema::field::{Errors, Path};
 use crate::schema::meta as rules;
@@ -60,7 +60,7 @@ impl Changed {
     }
 }
 
-/// Makes the wanted object of the current one. It is called again when somebody else has changed the
+/// Makes the wanted object of the current one, both in the version of the target. It is called again when somebody else has changed the
 /// object meanwhile, unless it sets a resourceVersion.
 pub type Change<'a> = dyn FnMut(&Value) -> Result<Changed, Status> + Send + 'a;
 
@@ -82,12 +82,13 @@ impl Registry {
             tries += 1;
             let record = self.raw(target).await?.ok_or_else(|| target.not_found())?;
             let old = custom::shown(&target.kind, record.clone()).to_value();
-            let changed = change(&old)?;
+            let shown = versions::shown(&target.kind, &old);
+            let changed = change(&shown)?;
             let conditional = {
                 let wanted = changed.object.resource_version();
                 !wanted.is_empty() && wanted != old.resource_version()
             };
-            let outcome = self.update_once(target, part, &record, &old, changed, options).await;
+            let outcome = self.update_once(target, part, &record, (&old, &shown), changed, options).await;
             match outcome {
                 Err(Raced::Race) if tries < TRIES && !conditional => {}
                 Err(Raced::Race) => return Err(modified(target)),
@@ -102,7 +103,7 @@ impl Registry {
         target: &Target,
         part: Part,
         record: &Record,
-        old: &Value,
+        (old, shown): (&Value, &Value),
         changed: Changed,
         options: &WriteOptions,
     ) -> Result<Written, Raced> {
@@ -117,15 +118,17 @@ impl Registry {
         preconditions(target, &object, uid.as_deref(), old)?;
         warnings.extend(meta::dedup_owners(&mut object));
         if !managed {
-            fields::updated(kind, part, old, &mut object, options, at);
+            fields::updated(&self.catalog(), kind, part, shown, &mut object, options, at);
         }
+        let stored_kind = self.to_stored(kind, &mut object);
 
         meta::keep(&mut object, old);
+        admission::update(self, kind, part, &mut object, old, options).await?;
         if part == Part::Main {
             self.guard(target, &object, Some(old), options).await?;
         }
         prepare(kind, part, &mut object, old);
-        normalise(kind, &mut object);
+        normalise(&stored_kind, &mut object);
         let allocated =
             if part == Part::Main { self.allocate_on_update(kind, &mut object, old).await } else { Ok(None) };
         let mut errors = Errors::new();
@@ -135,12 +138,18 @@ impl Registry {
             Part::Status => kind.strategy.validate_status(&object, old, &mut errors),
             Part::Sub(name) => kind.strategy.validate_subresource(name, &object, old, &mut errors),
         }
-        check(kind, &object, &errors)?;
+        check(&stored_kind, &object, &errors)?;
         let allocated = allocated?;
         if part == Part::Main {
             warnings.extend(kind.strategy.warnings(&object, Some(old)));
         }
-        settle(kind, &mut object);
+        let change = admission::Change { kind, part, object: &object, old: Some(old) };
+        match admission::validate(self, &change).await {
+            Ok(more) => warnings.extend(more),
+            Err(status) => return Err(Raced::Refused(status.with_warnings(&warnings))),
+        }
+        let charged = admission::charge(self, &change).await.map_err(|status| status.with_warnings(&warnings))?;
+        settle(&stored_kind, &mut object);
 
         if options.dry_run {
             return Ok(Written { object, warnings, created: false });
@@ -157,9 +166,14 @@ impl Registry {
         } else {
             Write::Update { record: next, expect: record.revision }
         };
-        let stored = self.commit(kind, &target.name, write).await;
+        let changes_quotas = charged.is_some();
+        let stored = self.commit_charged(kind, &target.name, charged, write).await;
         drop(allocated);
-        let stored = stored.map_err(|status| if status.code == 409 { Raced::Race } else { Raced::Refused(status) })?;
+        let stored = stored.map_err(|status| match status.code {
+            409 => Raced::Race,
+            404 if changes_quotas => Raced::Race,
+            _ => Raced::Refused(status.with_warnings(&warnings)),
+        })?;
         // What goes with its last finalizer is shown in the version that it had.
         let revision = if ends { record.revision } else { stored.revision };
         object.metadata_mut().insert("resourceVersion".into(), revision.to_string().into());
@@ -181,7 +195,7 @@ impl From<Status> for Raced {
 }
 
 fn modified(target: &Target) -> Status {
-    Status::modified(&target.kind.group, &target.kind.plural, &target.name)
+    Status::modified(target.kind.home_group(), &target.kind.plural, &target.name)
 }
 
 /// Identity and version, where the client named them.
@@ -193,7 +207,7 @@ fn preconditions(target: &Target, object: &Value, uid: Option<&str>, old: &Value
             let mut errors = Errors::new();
             let path = Path::new("metadata").child("resourceVersion");
             errors.invalid_raw(&path, "0", "must be specified for an update");
-            return Err(Status::invalid(&kind.group, &kind.plural, &target.name, &errors));
+            return Err(Status::invalid(kind.home_group(), &kind.plural, &target.name, &errors));
         }
     } else if wanted.parse::<u64>().is_err() {
         return Err(Status::unclassified(format!(
@@ -208,7 +222,7 @@ fn preconditions(target: &Target, object: &Value, uid: Option<&str>, old: &Value
             catalog::storage_path(kind, &target.namespace, &target.name),
             old.uid()
         );
-        return Err(Status::conflict(&kind.group, &kind.plural, &target.name, &detail));
+        return Err(Status::conflict(kind.home_group(), &kind.plural, &target.name, &detail));
     }
     if !wanted.is_empty() && wanted != "0" && wanted != old.resource_version() {
         return Err(modified(target));

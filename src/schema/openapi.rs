@@ -19,7 +19,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 /// The media type of the version 2 document as protobuf.
-pub const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+pub const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 /// Which version of OpenAPI is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

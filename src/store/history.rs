@@ -179,7 +179,26 @@ impl History {
     }
 }
 
+/// What a history holds, in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryFacts {
+    /// Bytes that it counts.
+    pub bytes: usize,
+    /// Events.
+    pub events: usize,
+    /// Watches by resource, sorted.
+    pub watches: Vec<(Arc<str>, usize)>,
+}
+
 impl Ring {
+    /// What it holds.
+    pub(super) fn facts(&self) -> HistoryFacts {
+        let mut watches: Vec<_> =
+            self.topics.iter().map(|(resource, topic)| (Arc::clone(resource), topic.watches)).collect();
+        watches.sort();
+        HistoryFacts { bytes: self.bytes, events: self.events.len(), watches }
+    }
+
     /// Revision of the latest change.
     pub(super) fn revision(&self) -> u64 {
         self.revision

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, Rows, Statement, params};
 
-use super::{Error, Record};
+use super::{Error, Record, Totals};
 
 /// The statements of one connection.
 pub(super) struct Table<'c> {
@@ -81,6 +81,17 @@ impl<'c> Table<'c> {
     pub(super) fn count(&mut self, resource: &str, low: &str, high: &str) -> Result<u64, Error> {
         let count: i64 = self.count.query_row([resource, low, high], |row| row.get(0))?;
         Ok(count.cast_unsigned())
+    }
+
+    /// How many rows each resource has, and how large the file is. Asked too seldom for statements of
+    /// their own.
+    pub(super) fn totals(&self) -> Result<Totals, Error> {
+        let mut counted = self.conn.prepare("SELECT resource, count(*) FROM objects GROUP BY resource")?;
+        let rows = counted.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))?;
+        let objects = rows.collect::<Result<Vec<_>, _>>()?;
+        let number = |text: &str| self.conn.query_row(text, [], |row| row.get::<_, i64>(0));
+        let bytes = number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?);
+        Ok(Totals { objects, bytes: bytes.cast_unsigned() })
     }
 
     /// Adds a row.

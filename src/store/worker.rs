@@ -12,7 +12,8 @@ use super::history::History;
 use super::list::ListRequest;
 use super::state::State;
 use super::table::Table;
-use super::{Error, Expect, Key, Listing, Record, Write};
+use super::{Error, Expect, Key, Listing, Record, Totals, Write};
+use crate::failpoint;
 
 /// Most requests that are taken at once.
 const BATCH: usize = 128;
@@ -26,6 +27,7 @@ pub(super) enum Request {
     List(ListRequest, Reply<Listing>),
     Commit(Vec<Write>, Reply<Vec<Record>>),
     VolatileStatus(Key, Expect, Bytes, Reply<Record>),
+    Totals(Reply<Totals>),
     Backup(PathBuf, Reply<()>),
     Close(Reply<()>),
 }
@@ -71,6 +73,10 @@ fn serve(state: &mut State<'_>, requests: &Receiver<Request>) -> Option<Reply<()
                     let result = state.set_volatile_status(&key, &expect, status);
                     answer(state, reply, result);
                 }
+                Request::Totals(reply) => {
+                    let result = state.table.totals();
+                    answer(state, reply, result);
+                }
                 Request::Backup(to, reply) => {
                     let result = state.backup(&to);
                     answer(state, reply, result);
@@ -96,7 +102,11 @@ fn commit(state: &mut State<'_>, commits: Vec<Commit>) {
     if all.is_empty() {
         return;
     }
-    match state.commit(&all) {
+    let name = all.first().and_then(|writes| writes.first()).map(name).unwrap_or_default();
+    failpoint::pass("before store", &name);
+    let done = state.commit(&all);
+    failpoint::pass("after store", &name);
+    match done {
         Ok(results) => {
             for ((_, reply), result) in commits.into_iter().zip(results) {
                 answer(state, reply, result);
@@ -112,6 +122,15 @@ fn commit(state: &mut State<'_>, commits: Vec<Commit>) {
                 answer(state, reply, Err(error));
             }
         }
+    }
+}
+
+/// What a commit begins with.
+fn name(write: &Write) -> String {
+    match write {
+        Write::Create { record } => format!("create {}", record.key.resource),
+        Write::Update { record, .. } => format!("update {}", record.key.resource),
+        Write::Delete { key, .. } => format!("delete {}", key.resource),
     }
 }
 

@@ -78,10 +78,11 @@ def activity():
 
 
 def settle():
-    """Until the process has been quiet for two seconds: less than 5 ms of work in that time."""
+    """Until the process has been quiet for four seconds, in which it also lets go of what it no longer needs: less than
+    5 ms of work in that time."""
     def quiet():
         before = activity()[0]
-        time.sleep(2)
+        time.sleep(4)
         return activity()[0] - before < 5e6
     until(90, quiet, "k2d is quiet")
 

@@ -83,17 +83,13 @@ impl Bed {
         let settings = pods::Settings {
             instance: self.instance.clone(),
             node: "test-node".into(),
-            max_pods: 110,
             data_dir: self.folder.clone(),
-            pods: Network::new(Ipv4Addr::new(10, 77, self.number * 16, 0).into(), 20).unwrap(),
             bridge: pods::bridge_name(&format!("podt{}", self.number)),
-            dns: false,
             foreign: format!("docker{}", self.number),
-            domain: "cluster.local".into(),
             addresses: vec![IpAddr::from([127, 0, 0, 1])],
             issuer: "https://kubernetes.default.svc.cluster.local".into(),
-            use_present: false,
             pull_stall: LONG,
+            ..pods::Settings::new(Network::new(Ipv4Addr::new(10, 77, self.number * 8, 0).into(), 21).unwrap())
         };
         let node = Node::new(settings, self.registry.clone(), self.engine.clone(), Arc::clone(&self.key));
         let task = tokio::spawn(node.clone().run());
@@ -105,6 +101,13 @@ impl Bed {
         if let Some((_, task)) = self.node.take() {
             task.abort();
         }
+    }
+
+    /// Where the engine's own containerd keeps what belongs to a container that runs.
+    pub fn bundles(&self) -> Option<PathBuf> {
+        let socket = std::env::var("K2D_TEST_DOCKER").ok()?;
+        let folder = PathBuf::from(socket.strip_prefix("unix://")?).parent()?.join("docker");
+        Some(folder.join("containerd/daemon/io.containerd.runtime.v2.task/moby")).filter(|path| path.is_dir())
     }
 
     /// Another, empty store.

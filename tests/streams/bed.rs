@@ -111,6 +111,10 @@ impl authn::Issuer for NoTokens {
     fn sign(&self, _: &Value) -> Result<String, Status> {
         Err(Status::internal("no tokens here"))
     }
+
+    fn key_set(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
 }
 
 async fn start(folder: &Path, stopping: watch::Receiver<bool>) -> (Server, TcpListener) {
@@ -137,6 +141,8 @@ async fn start(folder: &Path, stopping: watch::Receiver<bool>) -> (Server, TcpLi
         max_body: 1 << 20,
         issuer: Box::new(NoTokens),
         streams: Some(Arc::new(Programs)),
+        audit: k2d::api::audit::Audit::Off,
+        vitals: Arc::new(k2d::api::metrics::NoVitals),
     };
     let api = Api::new(registry, Authenticator::new(clients, Vec::new()), settings, stopping);
     (Server::new(api, Arc::new(tls), 64), listener)

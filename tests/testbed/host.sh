@@ -9,6 +9,8 @@
 #   host.sh NAME outside COMMAND...     runs a command on the other machine (198.51.100.2; the host is 198.51.100.1)
 #   host.sh NAME docker-restart         ends dockerd as a reboot of the service does, and starts it again
 #   host.sh NAME docker-stop|docker-start
+#   host.sh NAME power-cut              kills the engine and all its containers, and takes away what a reboot does: /run,
+#                                       bridges, packet rules; docker-start is then the boot
 #   host.sh NAME registry               starts two registries on its loopback: 127.0.0.1:5000 for all, and :5001 for the
 #                                       user "puller" with password "open-sesame"; each holds plant/busybox:1
 #   host.sh NAME socket [podman]        prints the engine's socket
@@ -64,6 +66,24 @@ start_podman() {
         --network-config-dir "$DATA/podman/networks" system service --time=0 "unix://$PODMAN" >>"$STATE/podman.log" 2>&1 </dev/null &
     echo $! >"$STATE/podman.pid"
     until_true 20 podman --remote --url "unix://$PODMAN" version || fail "podman did not start" "$(tail -n 3 "$STATE/podman.log")"
+}
+
+power_cut() {
+    local top below=() shim
+    # The containers' processes are found through their shims, which must not see them end.
+    for shim in $(ip netns pids "$name" | while read -r top; do [[ $(cat "/proc/$top/comm" 2>/dev/null) != containerd-shim* ]] || echo "$top"; done); do
+        below+=("$shim")
+        # shellcheck disable=SC2207 # numbers
+        below+=($(pgrep -P "$shim" || true))
+    done
+    for top in $(ip netns pids "$name"); do
+        case $(cat "/proc/$top/comm" 2>/dev/null) in dockerd | containerd | docker-proxy) kill -9 "$top" 2>/dev/null || true ;; esac
+    done
+    [ ${#below[@]} = 0 ] || kill -9 "${below[@]}" 2>/dev/null || true
+    for top in $(ip -n "$name" -o link show type bridge | sed 's/^[0-9]*: \([^:@]*\).*/\1/'); do ip -n "$name" link delete "$top"; done
+    inside nft flush ruleset
+    findmnt -rno TARGET | grep -E "^$STATE/docker(/|$)" | sort -r | xargs -r -n1 umount -l 2>/dev/null || true
+    rm -rf "$STATE/docker" "$STATE/docker.pid" "$DOCKER"
 }
 
 serve_registry() { # PORT [LINES OF YAML]
@@ -135,6 +155,7 @@ case $action in
     outside) exec nsenter --net="/run/netns/$name-out" -- "$@" ;;
     docker-stop) end_process "$STATE/docker.pid" ;;
     docker-start) start_docker ;;
+    power-cut) power_cut ;;
     docker-restart) end_process "$STATE/docker.pid"; start_docker ;;
     registry) start_registry ;;
     socket) if [ "${1:-docker}" = podman ]; then echo "$PODMAN"; else echo "$DOCKER"; fi ;;

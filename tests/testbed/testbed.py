@@ -127,9 +127,11 @@ class Host:
 class K2d:
     """A k2d process, and kubectl that speaks to it."""
 
-    def __init__(self, *flags, data, log, listen="127.0.0.1:6443", env=None):
-        """`data` is its data folder, `log` the file for what it prints; variables of `env` are added to its environment."""
+    def __init__(self, *flags, data, log, listen="127.0.0.1:6443", env=None, user=None):
+        """`data` is its data folder, `log` the file for what it prints; variables of `env` are added to its environment.
+        With a `user` (a number) root starts it as that one, from a copy of the program beside its data."""
         self.flags, self.data, self.log, self.listen, self.env = flags, data, log, listen, env or {}
+        self.user = user if os.geteuid() == 0 else None
         self.port = int(listen.rsplit(":", 1)[1])
         self.kubeconfig = os.path.join(self.data, "admin.kubeconfig")
         self.tools = tools("37")
@@ -157,10 +159,15 @@ class K2d:
         os.makedirs(self.data, mode=0o700, exist_ok=True)
         # To k2d a variable K2D_... is a key of its configuration; those of the tests are none.
         env = {name: value for name, value in os.environ.items() if not name.startswith("K2D_")}
+        program, who = self.binary(), {}
+        if self.user is not None:
+            os.chown(self.data, self.user, self.user)
+            who = {"user": self.user, "group": self.user, "extra_groups": []}
+            program = shutil.copy(program, self.data + ".program")
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [self.binary(), "serve", "--data-dir", self.data, "--listen", self.listen, *self.flags],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**env, **self.env})
+                [program, "serve", "--data-dir", self.data, "--listen", self.listen, *self.flags],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**env, **self.env}, **who)
         until(wait, self.ready, "k2d answers /readyz with ok")
         return self
 

@@ -2,6 +2,7 @@
 //! (the API reference, "User impersonation").
 
 use hyper::HeaderMap;
+use hyper::header::HeaderName;
 
 use super::{Attributes, check};
 use crate::api::request::decode;
@@ -24,7 +25,13 @@ const AUTHENTICATION: &str = "authentication.k8s.io";
 /// Whether a request asks to be made as somebody else.
 #[must_use]
 pub fn impersonates(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| name.as_str().starts_with("impersonate-"))
+    headers.keys().any(is_impersonation)
+}
+
+/// Whether a header is about impersonation.
+#[must_use]
+pub fn is_impersonation(name: &HeaderName) -> bool {
+    name.as_str().starts_with("impersonate-")
 }
 
 /// The user that a request is made as: the one who is authenticated, or the one that it impersonates.

@@ -10,8 +10,8 @@ use super::super::decode;
 use super::read;
 use super::write::{check_dry_run, done};
 use crate::kinds::Propagation;
-use crate::registry::Target;
 use crate::registry::delete::{DeleteOptions, Deleted};
+use crate::registry::{Target, versions};
 use crate::schema::field::{Errors, Path};
 use crate::schema::object::Object;
 use crate::schema::status::Status;
@@ -123,18 +123,21 @@ pub async fn collection(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>
             Err(status) if status.code == 404 => {}
             Err(status) => return Err(status),
         }
-        let mut object = record.to_value();
+        let mut object = versions::shown(&cx.kind, &record.to_value()).into_owned();
         if builtin && let Some(map) = object.as_object_mut() {
             map.remove("apiVersion");
             map.remove("kind");
         }
         items.push(object);
     }
-    let answer = json!({
+    let mut answer = json!({
         "apiVersion": cx.kind.api_version(),
         "kind": format!("{}List", cx.kind.kind),
         "metadata": {"resourceVersion": lister.revision().to_string()},
         "items": items,
     });
+    if cx.kind.custom().is_some() {
+        answer["metadata"]["continue"] = "".into();
+    }
     Ok(done(cx, 200, &answer, &warnings(cx, said)))
 }

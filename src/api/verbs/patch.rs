@@ -63,6 +63,8 @@ impl Patch {
             let document = decode::yaml(bytes, validation, &mut warnings)?;
             check_apply(cx, &document)?;
             document
+        } else if self == Self::Merge && bytes.trim_ascii() == b"null" {
+            return Err(Status::bad_request("Invalid JSON Patch"));
         } else {
             decode::untyped(bytes, self == Self::Json, validation, &mut warnings)?
         };
@@ -125,7 +127,8 @@ impl Parsed {
     ) -> Result<Changed, Status> {
         warnings.extend(self.warnings.iter().cloned());
         if self.is_apply() {
-            let object = fields::applied(&cx.kind, part, old, &self.document, write, options.force)?;
+            let catalog = cx.api.registry().catalog();
+            let object = fields::applied(&catalog, &cx.kind, part, old, &self.document, write, options.force)?;
             return Ok(Changed { object, managed: true, uid: None });
         }
         let mut object = old.cloned().unwrap_or_default();

@@ -32,7 +32,7 @@ const BOOKMARK_SECONDS: u64 = 60;
 pub async fn get(cx: &Context<'_>, target: &Target) -> Result<Response<Body>, Status> {
     let show = cx.show(&target.kind)?;
     let record = cx.api.registry().get(target).await?;
-    if cx.form == Form::JSON {
+    if cx.form == Form::JSON && target.kind.conversion.is_none() {
         let mut bytes = Vec::with_capacity(record.size() + 64);
         record.render(&mut bytes);
         return Ok(body::response(200, "application/json", body::full(bytes)));
@@ -100,7 +100,12 @@ impl Listing {
                     self.show.item(&record, &mut self.buffer);
                 }
                 Ok(None) => {
-                    self.buffer.extend_from_slice(b"],\"metadata\":");
+                    if self.first && self.show.form().shape == Shape::Table && self.show.null_rows() {
+                        self.buffer.pop();
+                        self.buffer.extend_from_slice(b"null,\"metadata\":");
+                    } else {
+                        self.buffer.extend_from_slice(b"],\"metadata\":");
+                    }
                     write_value(&list_meta(&self.lister, &self.show), &mut self.buffer);
                     self.buffer.extend_from_slice(b"}\n");
                     self.done = true;
@@ -118,6 +123,9 @@ impl Listing {
 
 fn list_meta(lister: &Lister, show: &Show) -> Value {
     let mut meta = Map::new();
+    if !show.is_stored() {
+        return Value::Object(meta);
+    }
     if show.names_continue() {
         meta.insert("continue".into(), "".into());
     }
@@ -143,7 +151,7 @@ async fn gather(mut lister: Lister, show: &Show) -> Result<Value, Status> {
     let (version, kind) = show.list_type();
     if show.form().shape == Shape::Table {
         let mut table = show.table_head();
-        table["rows"] = Value::Array(items);
+        table["rows"] = if items.is_empty() && show.null_rows() { Value::Null } else { Value::Array(items) };
         table["metadata"] = list_meta(&lister, show);
         return Ok(table);
     }

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use super::super::body::{self, Body};
 use super::super::{Context, decode, warn};
 use super::write::Options;
-use crate::registry::tokens::claims;
+use crate::registry::tokens::{Bound, claims};
 use crate::registry::{fields, timestamp};
 use crate::schema::decode::body::Expected;
-use crate::schema::field::{Errors, Path};
+use crate::schema::field::{Errors, Path, quote};
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 
@@ -39,14 +39,13 @@ pub async fn create(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, St
     fields::of_request(&mut request, REQUEST.kind, "token", &cx.write_options(options.dry_run));
     complete(cx, &mut request, &account);
     check(&request, &account)?;
-    let bound = bound_object(cx, &request).await?;
+    let bound = bound_objects(cx, &request).await?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let seconds = request.int("/spec/expirationSeconds").and_then(|s| u64::try_from(s).ok()).unwrap_or(0);
     let audiences: Vec<String> =
         request.list("/spec/audiences").iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect();
-    let bound = bound.as_ref().map(|(kind, object)| (*kind, object.name(), object.uid()));
     let issuer = cx.api.issuer();
-    let token = issuer.sign(&claims(issuer.name(), &account, bound, &audiences, now, seconds))?;
+    let token = issuer.sign(&claims(issuer.name(), &account, &bound, &audiences, now, seconds))?;
     let end = i64::try_from(now + seconds).ok().and_then(|end| Timestamp::from_second(end).ok());
     request["status"] = json!({"token": token, "expirationTimestamp": end.map(|end| end.to_string())});
     let meta = request.metadata_mut();
@@ -96,32 +95,39 @@ fn check(request: &Value, account: &Value) -> Result<(), Status> {
     if errors.is_empty() { Ok(()) } else { Err(Status::invalid(group, kind, name, &errors)) }
 }
 
-/// The object that the token is to live and die with.
-async fn bound_object(cx: &Context<'_>, request: &Value) -> Result<Option<(&'static str, Value)>, Status> {
+/// The object that the token is to live and die with, and what else it names.
+async fn bound_objects(cx: &Context<'_>, request: &Value) -> Result<Vec<Bound>, Status> {
     let Some(reference) = request.pointer("/spec/boundObjectRef").filter(|reference| reference.is_object()) else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
     let (version, kind) = (reference.text("/apiVersion"), reference.text("/kind"));
-    let (key, plural) = match (version, kind) {
-        ("v1", "Pod") => ("pod", "pods"),
-        ("v1", "Secret") => ("secret", "secrets"),
-        ("v1", "Node") => ("node", "nodes"),
+    let (group, version) = version.split_once('/').unwrap_or(("", version));
+    let (key, plural) = match (group, kind) {
+        ("", "Pod") => ("pod", "pods"),
+        ("", "Secret") => ("secret", "secrets"),
+        ("", "Node") => ("node", "nodes"),
         _ => {
-            let (group, version) = version.split_once('/').unwrap_or(("", version));
             return Err(Status::bad_request(format!(
                 "cannot bind token to object of type {group}/{version}, Kind={kind}"
             )));
         }
     };
+    let registry = cx.api.registry();
     let namespace = if plural == "nodes" { "" } else { cx.info.namespace.as_str() };
-    let target = cx.api.registry().target("", plural, namespace, reference.text("/name"))?;
-    let object = cx.api.registry().get(&target).await?.to_value();
+    let object = registry.get(&registry.target("", plural, namespace, reference.text("/name"))?).await?.to_value();
+    if key == "pod" && object.text("/spec/serviceAccountName") != cx.info.name {
+        return Err(Status::bad_request(format!(
+            "cannot bind token for serviceaccount {} to pod running with different serviceaccount name.",
+            quote(&cx.info.name)
+        )));
+    }
     let uid = reference.text("/uid");
     if !uid.is_empty() && uid != object.uid() {
         let detail = format!(
             "the UID in the bound object reference ({uid}) does not match the UID in record. The object might have been deleted and then recreated"
         );
-        return Err(Status::conflict("", plural, object.name(), &detail));
+        // Upstream names the kind where a resource belongs.
+        return Err(Status::conflict("", kind, object.name(), &detail));
     }
-    Ok(Some((key, object)))
+    if key == "pod" { registry.bound_to_pod(&object).await } else { Ok(vec![Bound::to(key, &object)]) }
 }

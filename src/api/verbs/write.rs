@@ -122,6 +122,10 @@ async fn create(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Status
     check_namespace(cx, &object)?;
     let target = Target::new(&cx.kind, &cx.target().namespace, "");
     let outcome = cx.api.registry().create(&target, object, &cx.write_options(options.dry_run)).await;
+    if let Ok(written) = &outcome {
+        // It can be set once only, which is here.
+        let _ = cx.made.set(written.object.name().to_owned());
+    }
     respond(cx, 201, outcome, warnings)
 }
 

@@ -121,7 +121,7 @@ impl Authority {
         for name in &names.dns {
             params.subject_alt_names.push(SanType::DnsName(name.as_str().try_into()?));
         }
-        params.subject_alt_names.extend(names.ips.iter().copied().map(SanType::IpAddress));
+        params.subject_alt_names.extend(names.ips.union(&names.passing).copied().map(SanType::IpAddress));
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         let (start, end) = self.span(life, now);
         params.not_before = date(start);

@@ -11,6 +11,9 @@ pub struct Names {
     pub dns: BTreeSet<String>,
     /// Addresses.
     pub ips: BTreeSet<IpAddr>,
+    /// Addresses that a new certificate names too, and whose lack is no reason for a new one: they come
+    /// and go.
+    pub passing: BTreeSet<IpAddr>,
 }
 
 impl Names {
@@ -46,10 +49,11 @@ impl Names {
         }
     }
 
-    /// Whether all of `wanted` are here.
+    /// Whether all of `wanted`, but for what passes, are here.
     #[must_use]
     pub fn cover(&self, wanted: &Self) -> bool {
-        wanted.dns.is_subset(&self.dns) && wanted.ips.is_subset(&self.ips)
+        let has = |ip: &IpAddr| self.ips.contains(ip) || self.passing.contains(ip);
+        wanted.dns.is_subset(&self.dns) && wanted.ips.iter().all(has)
     }
 
     /// Those that are here and not in `other`.
@@ -58,6 +62,7 @@ impl Names {
         Self {
             dns: self.dns.difference(&other.dns).cloned().collect(),
             ips: self.ips.difference(&other.ips).copied().collect(),
+            passing: BTreeSet::new(),
         }
     }
 }

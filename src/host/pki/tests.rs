@@ -203,6 +203,29 @@ fn administrator_is_known_and_stays_the_same_until_due() {
 }
 
 #[test]
+fn administrator_is_made_anew_only_for_another_name() {
+    let dir = Dir::new();
+    let pki = open(&dir);
+    let first = pki.folder().name_admin("admin", now()).unwrap();
+    assert_eq!(pki.folder().name_admin("admin", now()).unwrap().certificate, first.certificate);
+    assert_eq!(pki.folder().admin(now()).unwrap().certificate, first.certificate, "a reader takes what is there");
+    assert_eq!(pki.folder().renew_admin(now()).unwrap().facts.subject.name, "admin");
+    assert_eq!(pki.folder().name_admin(ADMIN_NAME, now()).unwrap().facts.subject.name, ADMIN_NAME);
+}
+
+#[test]
+fn passing_addresses_are_named_and_are_no_reason_for_a_certificate() {
+    let dir = Dir::new();
+    let pki = open(&dir);
+    let mut wanted = names(&["192.0.2.7"]);
+    wanted.passing.insert("172.17.0.1".parse().unwrap());
+    assert_eq!(pki.server().renew(pki.authority(), &wanted, now()).unwrap(), None);
+    wanted.ips.insert("192.0.2.8".parse().unwrap());
+    assert!(matches!(pki.server().renew(pki.authority(), &wanted, now()), Ok(Some(Due::Names(_)))));
+    assert!(pki.server().facts().names.ips.contains(&"172.17.0.1".parse().unwrap()));
+}
+
+#[test]
 fn strange_and_expired_clients_reach_the_server_and_are_nobody() {
     let (dir, other) = (Dir::new(), Dir::new());
     let now = SystemTime::now();

@@ -11,7 +11,9 @@ use crate::schema::object::Object;
 use crate::schema::rules::Fill::{NumberPointer, TextPointer};
 use crate::schema::rules::{Fill, Fills, fill, items, number, text};
 
+mod first;
 mod metric;
+mod texts;
 
 const FILLS: Fills = &[
     ("", &[("spec", Fill::Map), ("status", Fill::Map)]),
@@ -22,6 +24,10 @@ const FILLS: Fills = &[
         &[("stabilizationWindowSeconds", NumberPointer(0)), ("selectPolicy", TextPointer("Max"))],
     ),
     ("spec.behavior.scaleDown", &[("selectPolicy", TextPointer("Max"))]),
+];
+const FIRST_FILLS: Fills = &[
+    ("", &[("spec", Fill::Map), ("status", Fill::Map)]),
+    ("spec", &[("minReplicas", NumberPointer(1)), ("scaleTargetRef", Fill::Map)]),
 ];
 const WINDOW_MAX: i64 = 3600;
 const PERIOD_MAX: i64 = 1800;
@@ -39,16 +45,36 @@ const COLUMNS: &[Row] = &[
 /// The kind.
 #[must_use]
 pub fn kind() -> Kind {
-    Kind::new("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", HorizontalPodAutoscaler)
-        .short(&["hpa"])
-        .categories(&["all"])
-        .subresources(&[STATUS])
+    Kind::new("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", HorizontalPodAutoscaler {
+        first: false,
+    })
+    .short(&["hpa"])
+    .categories(&["all"])
+    .subresources(&[STATUS])
 }
 
-struct HorizontalPodAutoscaler;
+/// The kind in its first version.
+#[must_use]
+pub fn first_kind() -> Kind {
+    Kind::new("autoscaling", "v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", HorizontalPodAutoscaler {
+        first: true,
+    })
+    .short(&["hpa"])
+    .categories(&["all"])
+    .subresources(&[STATUS])
+    .converted(&first::First)
+}
+
+struct HorizontalPodAutoscaler {
+    first: bool,
+}
 
 impl Strategy for HorizontalPodAutoscaler {
     fn default(&self, object: &mut Value) {
+        if self.first {
+            fill(object, FIRST_FILLS);
+            return;
+        }
         fill(object, FILLS);
         let spec = object.section_mut("spec");
         if spec.get("metrics").is_none_or(|metrics| items(metrics).is_empty()) {

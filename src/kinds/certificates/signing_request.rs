@@ -1,16 +1,26 @@
 //! CertificateSigningRequest: that someone wants a certificate.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+mod conditions;
+mod pem;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::kinds::parts::table::{self, AGE, About, NAME, Row, text_column};
-use crate::kinds::{Column, Kind, STATUS, SelectorWords, Strategy, Subresource};
+use crate::kinds::{Column, Kind, NameRule, STATUS, SelectorWords, Strategy, Subresource};
 use crate::schema::age;
-use crate::schema::field::{Errors, Path, Reason};
+use crate::schema::field::{Errors, Path};
 use crate::schema::names;
 use crate::schema::rules::{formatted, items, text};
+
+pub use pem::{certificate_end, organizations};
+
+/// The group of the kind, and of the `signers` that stand for who may approve and sign.
+pub const GROUP: &str = "certificates.k8s.io";
+/// Signs certificates by which clients are known to the API.
+pub const CLIENT_SIGNER: &str = "kubernetes.io/kube-apiserver-client";
+/// Signs nothing that this version of the API takes.
+const LEGACY_SIGNER: &str = "kubernetes.io/legacy-unknown";
 
 const USAGES: &[&str] = &[
     "any",
@@ -41,10 +51,17 @@ const EXPIRATION_MIN: i64 = 600;
 const SIGNER_MAX: usize = 571;
 const APPROVAL: Subresource = Subresource { name: "approval", ..STATUS };
 const OF_SPEC: &str = "api.certificates.v1.CertificateSigningRequestSpec";
+/// What the column of the signer shows, in the words of a version of the API that is no longer served.
+const SIGNER: &str = "\
+    Requested signer for the request. It is a qualified name in the form: `scope-hostname.io/name`. If empty, it will be \
+    defaulted:\n 1. If it's a kubelet client certificate, it is assigned\n    \
+    \"kubernetes.io/kube-apiserver-client-kubelet\".\n 2. If it's a kubelet serving certificate, it is assigned\n    \
+    \"kubernetes.io/kubelet-serving\".\n 3. Otherwise, it is assigned \"kubernetes.io/legacy-unknown\".\n\
+    Distribution of trust for signers happens out of band. You can select on this field using `spec.signerName`.";
 const COLUMNS: &[Row] = &[
     NAME,
     AGE,
-    text_column("SignerName", About::Field("api.certificates.v1beta1.CertificateSigningRequestSpec", "signerName")),
+    text_column("SignerName", About::Text(SIGNER)),
     text_column("Requestor", About::Text("Base64-encoded PKCS#10 CSR data")),
     text_column("RequestedDuration", About::Field(OF_SPEC, "expirationSeconds")),
     text_column("Condition", About::Text("Conditions applied to the request, such as approval or denial.")),
@@ -53,18 +70,13 @@ const COLUMNS: &[Row] = &[
 /// The kind.
 #[must_use]
 pub fn kind() -> Kind {
-    Kind::new(
-        "certificates.k8s.io",
-        "v1",
-        "CertificateSigningRequest",
-        "certificatesigningrequests",
-        CertificateSigningRequest,
-    )
-    .cluster()
-    .short(&["csr"])
-    .subresources(&[APPROVAL, STATUS])
-    .selectable(&["spec.signerName"])
-    .selector_words(SelectorWords::Label)
+    Kind::new(GROUP, "v1", "CertificateSigningRequest", "certificatesigningrequests", CertificateSigningRequest)
+        .cluster()
+        .short(&["csr"])
+        .names(NameRule::PathSegment)
+        .subresources(&[APPROVAL, STATUS])
+        .selectable(&["spec.signerName"])
+        .selector_words(SelectorWords::Label)
 }
 
 struct CertificateSigningRequest;
@@ -76,9 +88,8 @@ impl Strategy for CertificateSigningRequest {
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
         let (spec, path) = (&object["spec"], Path::new("spec"));
-        if !is_request(text(&spec["request"])) {
-            let detail = "PEM block type must be CERTIFICATE REQUEST";
-            errors.invalid(&path.child("request"), &spec["request"], detail);
+        if let Err(detail) = pem::check_request(text(&spec["request"])) {
+            errors.invalid(&path.child("request"), &spec["request"], &detail);
         }
         let (usages, at) = (items(&spec["usages"]), path.child("usages"));
         if usages.is_empty() {
@@ -88,6 +99,8 @@ impl Strategy for CertificateSigningRequest {
             if !USAGES.contains(&text(usage)) {
                 errors.not_supported(&at.index(index), usage, USAGES);
             }
+        }
+        for (index, usage) in usages.iter().enumerate() {
             if usages.iter().take(index).any(|other| other == usage) {
                 errors.duplicate(&at.index(index), usage);
             }
@@ -107,27 +120,36 @@ impl Strategy for CertificateSigningRequest {
 
     fn prepare_status(&self, object: &mut Value, old: &Value) {
         object["spec"] = old["spec"].clone();
-        object["status"]["conditions"] = kept(object, old, |kind| matches!(kind, "Approved" | "Denied"));
+        conditions::preserve(object, old);
+        conditions::stamp(object, old, Timestamp::now());
     }
 
     fn validate_status(&self, object: &Value, old: &Value, errors: &mut Errors) {
-        conditions(object, errors);
+        conditions::validate(object, old, errors);
         let (new, was) = (&object["status"]["certificate"], &old["status"]["certificate"]);
-        if !was.is_null() && new != was {
-            errors.invalid_text(&Path::new("status").child("certificate"), "<certificate data>", "field is immutable");
+        let path = Path::new("status").child("certificate");
+        if new != was
+            && let Err(detail) = pem::check_certificate(text(new))
+        {
+            errors.invalid_text(&path, "<certificate data>", &detail);
+        }
+        conditions::keep(object, old, false, errors);
+        if new != was && !text(was).is_empty() {
+            errors.forbidden(&path, "updates may not modify existing certificate content");
         }
     }
 
     fn prepare_subresource(&self, _subresource: &str, object: &mut Value, old: &Value) {
-        object["spec"] = old["spec"].clone();
+        conditions::stamp(object, old, Timestamp::now());
         let conditions = object["status"]["conditions"].clone();
+        object["spec"] = old["spec"].clone();
         object["status"] = old["status"].clone();
         object["status"]["conditions"] = conditions;
-        object["status"]["conditions"] = kept(object, old, |kind| !matches!(kind, "Approved" | "Denied"));
     }
 
-    fn validate_subresource(&self, _subresource: &str, object: &Value, _old: &Value, errors: &mut Errors) {
-        conditions(object, errors);
+    fn validate_subresource(&self, _subresource: &str, object: &Value, old: &Value, errors: &mut Errors) {
+        conditions::validate(object, old, errors);
+        conditions::keep(object, old, true, errors);
     }
 
     fn columns(&self) -> Vec<Column> {
@@ -148,18 +170,13 @@ impl Strategy for CertificateSigningRequest {
     }
 }
 
-/// Whether the text, in base64, is a PEM block of a request. Whether it is well signed is seen when it is
-/// to be granted.
-fn is_request(request: &str) -> bool {
-    let decoded = STANDARD.decode(request).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    decoded.is_some_and(|pem| {
-        pem.contains("-----BEGIN CERTIFICATE REQUEST-----") && pem.contains("-----END CERTIFICATE REQUEST-----")
-    })
-}
-
 fn signer(name: &str, path: &Path, errors: &mut Errors) {
     if name.is_empty() {
         errors.required(path, "");
+        return;
+    }
+    if name == LEGACY_SIGNER {
+        errors.invalid_text(path, name, "the legacy signerName is not allowed via this API version");
         return;
     }
     let Some((domain, rest)) = name.split_once('/').filter(|(_, rest)| !rest.contains('/')) else {
@@ -176,40 +193,6 @@ fn signer(name: &str, path: &Path, errors: &mut Errors) {
     formatted(rest, names::dns1123_subdomain, path, errors);
     if name.len() > SIGNER_MAX {
         errors.too_long(path, SIGNER_MAX);
-    }
-}
-
-/// The new conditions, with the old ones in place of those whose type is `protected`.
-fn kept(object: &Value, old: &Value, protected: fn(&str) -> bool) -> Value {
-    let is_protected = |one: &&Value| protected(text(&one["type"]));
-    let before = items(&old["status"]["conditions"]).iter().filter(is_protected);
-    let new = items(&object["status"]["conditions"]).iter().filter(|one| !is_protected(one));
-    let all: Vec<Value> = before.chain(new).cloned().collect();
-    if all.is_empty() { Value::Null } else { all.into() }
-}
-
-fn conditions(object: &Value, errors: &mut Errors) {
-    let (list, path) = (items(&object["status"]["conditions"]), Path::new("status").child("conditions"));
-    let has = |wanted: &str| list.iter().any(|one| one["type"] == wanted);
-    for (index, one) in list.iter().enumerate() {
-        let (kind, status, at) = (text(&one["type"]), text(&one["status"]), path.index(index));
-        if kind.is_empty() {
-            errors.required(&at.child("type"), "");
-        }
-        if matches!(kind, "Approved" | "Denied" | "Failed") {
-            match status {
-                "" => errors.required(&at.child("status"), ""),
-                "True" => {}
-                other => errors.not_supported(&at.child("status"), &other.into(), &["True"]),
-            }
-        }
-        if (kind == "Approved" && has("Denied")) || (kind == "Denied" && has("Approved")) {
-            let message = format!("Invalid value: \"{kind}\": Approved and Denied conditions are mutually exclusive");
-            errors.push(Reason::Invalid, &at.child("type"), message);
-        }
-        if list.iter().take(index).any(|other| other["type"] == one["type"]) {
-            errors.duplicate(&at.child("type"), &one["type"]);
-        }
     }
 }
 

@@ -29,7 +29,7 @@ pub fn kinds(definition: &Value, cache: &Arc<Cache>) -> Vec<Kind> {
     let versions = definition.list("/spec/versions");
     let storage = versions.iter().find(|version| version["storage"] == true).map_or("", |one| one.text("/name"));
     let mut served: Vec<&Value> = versions.iter().filter(|version| version["served"] == true).collect();
-    served.sort_by(|a, b| order(b.text("/name")).cmp(&order(a.text("/name"))));
+    served.sort_by_key(|version| std::cmp::Reverse(order(version.text("/name"))));
     served.into_iter().map(|version| kind(definition, version, storage, cache)).collect()
 }
 

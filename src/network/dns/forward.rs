@@ -19,13 +19,19 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 /// How often each resolver is asked.
 const ROUNDS: usize = 2;
 
-/// The resolvers of the host, as its resolv.conf names them at the moment of a question.
+/// The resolvers of the host, as its resolv.conf names them at the moment of a question, or fixed ones.
 #[derive(Debug)]
 pub struct Resolvers {
+    /// Where they are read; `None` when they are fixed.
+    file: Option<File>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+struct File {
     path: PathBuf,
     /// Never asked: this server itself.
     except: IpAddr,
-    known: Mutex<Known>,
 }
 
 #[derive(Debug, Default)]
@@ -39,7 +45,12 @@ impl Resolvers {
     /// The resolvers in a file such as `/etc/resolv.conf`, without `except`, the address of the
     /// server that asks. Search lists do not count: clients apply their own.
     pub fn new(path: impl Into<PathBuf>, except: IpAddr) -> Self {
-        Resolvers { path: path.into(), except, known: Mutex::default() }
+        Resolvers { file: Some(File { path: path.into(), except }), known: Mutex::default() }
+    }
+
+    /// These resolvers, whatever the host itself uses.
+    pub fn fixed(servers: Vec<SocketAddr>) -> Self {
+        Resolvers { file: None, known: Mutex::new(Known { stamp: None, servers }) }
     }
 
     /// Asks for the answer to a message.
@@ -73,11 +84,12 @@ impl Resolvers {
 
     /// The resolvers; the file is read again when it changed.
     fn servers(&self) -> Vec<SocketAddr> {
-        let stamp = std::fs::metadata(&self.path).and_then(|data| Ok((data.modified()?, data.len()))).ok();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(File { path, except }) = &self.file else { return known.servers.clone() };
+        let stamp = std::fs::metadata(path).and_then(|data| Ok((data.modified()?, data.len()))).ok();
         if stamp.is_none() || known.stamp != stamp {
-            let text = std::fs::read_to_string(&self.path).unwrap_or_default();
-            *known = Known { stamp, servers: parse(&text, self.except) };
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            *known = Known { stamp, servers: parse(&text, *except) };
         }
         known.servers.clone()
     }
@@ -185,7 +197,22 @@ fn question_length(bytes: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{belongs, parse};
+    use super::{Resolvers, belongs, parse};
+
+    #[tokio::test]
+    async fn fixed_resolvers_are_asked_and_no_others() {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let resolvers = Resolvers::fixed(vec![socket.local_addr().unwrap()]);
+        let query = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03plc\x07example\x00\x00\x01\x00\x01";
+        let answering = async {
+            let mut buffer = [0; 512];
+            let (length, client) = socket.recv_from(&mut buffer).await.unwrap();
+            buffer[2] |= 0x80;
+            socket.send_to(&buffer[..length], client).await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(resolvers.ask(query, 512, false), answering);
+        assert_eq!(answer.unwrap()[..3], [0x12, 0x34, 0x81]);
+    }
 
     #[test]
     fn resolvers_are_read_as_the_host_reads_them() {

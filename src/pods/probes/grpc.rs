@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 
 use super::LIMIT;
-use super::http::cause;
+use crate::host::dial::cause;
 use crate::schema::object::Object;
 
 /// `SERVING` of `HealthCheckResponse.ServingStatus`.

@@ -33,6 +33,12 @@ pub(in crate::pods) fn definition<'a>(pod: &'a Value, name: &str) -> Option<&'a 
     LISTS.iter().flat_map(|list| pod.list(&format!("/spec/{list}"))).find(|one| one["name"] == name)
 }
 
+/// How long a container has to end that is not alive.
+fn own_grace(pod: &Value, definition: &Value) -> Duration {
+    let own = definition.pointer("/livenessProbe/terminationGracePeriodSeconds").and_then(Value::as_u64);
+    own.map_or_else(|| container::grace(pod), Duration::from_secs)
+}
+
 /// How far a container is.
 pub(super) enum Step {
     /// It runs.
@@ -47,13 +53,28 @@ impl Inner {
     /// Sees to the container that holds the network; whether it runs.
     pub(super) async fn hold_network(self: &Arc<Self>, view: &mut View<'_>) -> Result<bool, Error> {
         let held = current(&view.own, names::PAUSE);
-        let id = match held {
-            Some(found) if found.detail.state.state.is_alive() => found.detail.id.clone(),
+        view.since = Some(jiff::Timestamp::now());
+        let held = match held {
+            Some(found) if found.detail.state.state.is_alive() => {
+                view.since = found.detail.state.started_at;
+                Some(found.detail.id.clone())
+            }
             Some(found) => {
                 let id = found.detail.id.clone();
-                self.engine.start_container(&id).await?;
-                id
+                match self.engine.start_container(&id).await {
+                    Ok(()) => Some(id),
+                    Err(error) if error.is_own_fault() => {
+                        tracing::warn!(container = found.detail.name, %error, "a container is made anew");
+                        self.remove_container(&id).await?;
+                        None
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
+            None => None,
+        };
+        let id = match held {
+            Some(id) => id,
             None => {
                 let image = pause::image(&self.engine).await?;
                 let address = view.place.pod_ip.parse().ok();
@@ -118,6 +139,7 @@ impl Inner {
     async fn step(self: &Arc<Self>, view: &mut View<'_>, definition: &Value, role: Role) -> Result<Step, Error> {
         let name = definition.text("/name");
         let Some(found) = current(&view.own, name).cloned() else {
+            self.end_earlier(view, definition).await?;
             return self.make(view, definition, role).await;
         };
         let detail = &found.detail;
@@ -127,10 +149,81 @@ impl Inner {
                 self.say_back_off(view, definition, &found);
                 Ok(Step::Waits)
             }
-            ContainerState::Created => self.start(view, definition, &detail.id, role).await,
+            ContainerState::Created => self.start_again(view, definition, role, &found).await,
             ContainerState::Exited | ContainerState::Dead => self.after_end(view, definition, role, &found).await,
             ContainerState::Removing | ContainerState::Unknown(_) => Ok(Step::Waits),
         }
+    }
+
+    /// Starts a container that is there. The engine may be unable to, for something that it left behind or lost:
+    /// after the second refusal (its own attempt counts) the container is made anew.
+    async fn start_again(
+        self: &Arc<Self>,
+        view: &mut View<'_>,
+        definition: &Value,
+        role: Role,
+        found: &Found,
+    ) -> Result<Step, Error> {
+        let (name, id) = (definition.text("/name"), found.detail.id.as_str());
+        if view.is_elsewhere(found) {
+            return self.renew(view, definition, role, found).await;
+        }
+        if !found.detail.state.error.is_empty()
+            && let Some(pod) = lock(&self.memory).get_mut(view.key)
+        {
+            let one = pod.containers.entry(name.to_owned()).or_default();
+            if one.refusals(id) == 0 {
+                one.refuse(id);
+            }
+        }
+        let step = self.start(view, definition, id, role).await?;
+        let refusals = {
+            let memory = lock(&self.memory);
+            let one = memory.get(view.key).and_then(|pod| pod.containers.get(name));
+            one.filter(|one| one.failure.is_some()).map_or(0, |one| one.refusals(id))
+        };
+        if refusals < 2 {
+            return Ok(step);
+        }
+        self.renew(view, definition, role, found).await
+    }
+
+    /// Puts a new container in the place of one that cannot be started any more.
+    async fn renew(
+        self: &Arc<Self>,
+        view: &mut View<'_>,
+        definition: &Value,
+        role: Role,
+        found: &Found,
+    ) -> Result<Step, Error> {
+        let name = definition.text("/name");
+        let ran = found.detail.state.started_at.is_some();
+        tracing::warn!(container = found.detail.name, cause = found.detail.state.error, "a container is made anew");
+        view.waits.remove(name);
+        if let Some(pod) = lock(&self.memory).get_mut(view.key) {
+            let one = pod.containers.entry(name.to_owned()).or_default();
+            one.backoff.end_pause();
+            // One that never ran is no restart.
+            one.floor = found.restarts() + u64::from(ran);
+        }
+        if ran {
+            return self.replace(view, definition, role, found).await;
+        }
+        self.remove_container(&found.detail.id).await?;
+        view.own.retain(|one| one.detail.id != found.detail.id);
+        self.make(view, definition, role).await
+    }
+
+    /// Ends a container whose name was given away already: k2d itself ended before it could.
+    async fn end_earlier(self: &Arc<Self>, view: &mut View<'_>, definition: &Value) -> Result<(), Error> {
+        let grace = own_grace(view.pod, definition);
+        for old in view.own.iter_mut().filter(|old| old.earlier && old.container() == definition.text("/name")) {
+            if old.lives() {
+                self.stop(view.pod, old, grace).await;
+                old.detail = self.engine.inspect_container(&old.detail.id).await?;
+            }
+        }
+        Ok(())
     }
 
     fn say_back_off(&self, view: &View<'_>, definition: &Value, found: &Found) {
@@ -161,9 +254,19 @@ impl Inner {
         };
         if let Some(message) = kill {
             self.tell(view.pod, &field(view.pod, name), Level::Normal, "Killing", message);
+            if role == Role::Main && view.pod["spec"]["restartPolicy"] == "Never" {
+                // What became of it is seen with the engine's event.
+                self.stop(view.pod, found, own_grace(view.pod, definition)).await;
+                return Ok(Step::Waits);
+            }
             return self.replace(view, definition, role, found).await;
         }
         let keeps = matches!(role, Role::Main | Role::Sidecar);
+        if keeps && view.pod["spec"]["restartPolicy"] != "Never" && view.is_elsewhere(found) {
+            let message = "Pod sandbox changed, it will be killed and re-created.".to_owned();
+            self.recorder.pod(view.pod, None, Level::Normal, "SandboxChanged", message);
+            return self.replace(view, definition, role, found).await;
+        }
         if keeps && found.spec_hash() != names::spec_hash(definition) {
             // The old one goes on until the new image is there.
             if let images::Found::Waits(..) = self.image(view.pod, definition, &field(view.pod, name)).await? {
@@ -215,7 +318,7 @@ impl Inner {
             Role::Init => self.again_later(view, definition, role, found).await,
             Role::Main | Role::Sidecar if !state.error.is_empty() && (!never || state.started_at.is_none()) => {
                 // The engine could not start it, as at boot before the holder of its network was there.
-                self.start(view, definition, &found.detail.id, role).await
+                self.start_again(view, definition, role, found).await
             }
             // The engine starts again what its policy says; what stays ended was stopped by people.
             _ => Ok(Step::Ended(state.exit_code)),
@@ -275,15 +378,14 @@ impl Inner {
         let aside = names::earlier_name(&names::container_name(view.pod, name), found.restarts());
         self.engine.rename_container(&found.detail.id, &aside).await?;
         if found.lives() {
-            let own = definition.pointer("/livenessProbe/terminationGracePeriodSeconds").and_then(Value::as_u64);
-            let grace = own.map_or_else(|| container::grace(view.pod), Duration::from_secs);
-            self.stop(view.pod, found, grace).await;
+            self.stop(view.pod, found, own_grace(view.pod, definition)).await;
         }
         view.own.retain(|old| old.container() != name || !old.earlier);
         let detail = self.engine.inspect_container(&found.detail.id).await?;
         if let Some(pod) = lock(&self.memory).get_mut(view.key) {
             let one = pod.containers.entry(name.to_owned()).or_default();
-            one.last = Some(terminated(&detail, &one.message));
+            let end = one.ended().filter(|_| !detail.state.error.is_empty());
+            one.last = Some(end.unwrap_or_else(|| terminated(&detail, &one.message)));
         }
         if let Some(old) = view.own.iter_mut().find(|old| old.detail.id == detail.id) {
             old.detail = detail;

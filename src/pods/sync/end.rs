@@ -113,13 +113,20 @@ impl Inner {
             entry.ends = Some(ends);
         }
         let left = ends.duration_since(now);
-        let grace = Duration::try_from(left).unwrap_or_default().max(Duration::from_millis(1));
-        let (sidecars, main): (Vec<Found>, Vec<Found>) = view
+        // A clock that was set back since the deletion gives nobody more time.
+        let most = super::super::container_stop_grace(pod).max(super::super::translate::container::grace(pod));
+        let grace = Duration::try_from(left).unwrap_or_default().min(most).max(Duration::from_millis(1));
+        let (mut sidecars, main): (Vec<Found>, Vec<Found>) = view
             .own
             .iter()
             .filter(|found| found.lives() && !found.is(Role::Pause))
             .cloned()
             .partition(|found| found.is(Role::Sidecar));
+        // They end in the reverse of the order in which they began.
+        let place = |found: &Found| {
+            pod.list("/spec/initContainers").iter().position(|one| one.text("/name") == found.container())
+        };
+        sidecars.sort_by_key(place);
         for found in main.iter().chain(&sidecars) {
             self.say_stopping(pod, found.container());
         }

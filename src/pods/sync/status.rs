@@ -31,6 +31,10 @@ impl Inner {
     /// Shows how a pod fares.
     pub(super) async fn publish(self: &Arc<Self>, view: &mut View<'_>) -> Result<(), Error> {
         let seen = self.observe(view).await?;
+        if !self.is_connected() {
+            // The engine went away meanwhile: these are facts of before.
+            return Ok(());
+        }
         self.watch_probes(view, &seen);
         let status = pod_status(view.pod, &seen, &view.pod["status"], Timestamp::now());
         self.set_status(view.pod, status).await
@@ -107,6 +111,9 @@ impl Inner {
         }
         if container.get("startupProbe").is_some() {
             seen.started = one.started.unwrap_or(false);
+        }
+        if found.is_some_and(|found| self.awaits_hook(container, found, one)) {
+            seen.started = false;
         }
         Ok(Some(seen))
     }

@@ -103,7 +103,8 @@ fn time(at: Option<Timestamp>) -> Value {
 pub fn pod_status(pod: &Value, seen: &Observation, old: &Value, now: Timestamp) -> Value {
     let statuses = |list: &str, key: &str| -> Vec<Value> {
         let containers = pod.list(&format!("/spec/{list}")).iter();
-        containers.map(|container| container_status(container, seen, &old[key])).collect()
+        let first = |container: &Value| list == "initContainers" && !is_sidecar(container);
+        containers.map(|container| container_status(container, seen, &old[key], first(container))).collect()
     };
     let init = statuses("initContainers", "initContainerStatuses");
     let main = statuses("containers", "containerStatuses");
@@ -146,7 +147,7 @@ pub fn pod_status(pod: &Value, seen: &Observation, old: &Value, now: Timestamp) 
     Value::Object(status)
 }
 
-fn container_status(container: &Value, seen: &Observation, old: &Value) -> Value {
+fn container_status(container: &Value, seen: &Observation, old: &Value, init: bool) -> Value {
     let name = container.text("/name");
     let none = Seen::default();
     let one = seen.containers.get(name).unwrap_or(&none);
@@ -162,7 +163,7 @@ fn container_status(container: &Value, seen: &Observation, old: &Value) -> Value
         "image": container.text("/image"),
         "imageID": one.image_id,
         "lastState": {},
-        "ready": is_ready(container, one),
+        "ready": is_ready(one, &state, init),
         "restartCount": one.restarts,
         "started": one.runs() && one.started,
         "state": state,
@@ -201,8 +202,10 @@ fn mount_status(mount: &Value) -> Value {
 }
 
 /// An init container is ready when it has ended well; a container that runs is when its probe says so.
-fn is_ready(container: &Value, one: &Seen) -> bool {
-    let _ = container;
+fn is_ready(one: &Seen, state: &Value, init: bool) -> bool {
+    if init {
+        return state.pointer("/terminated/exitCode").is_some_and(|code| *code == 0);
+    }
     one.runs() && one.ready && one.started
 }
 

@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::payload::{Files, Owner};
+use crate::failpoint;
 use crate::pods::Error;
 
 /// The link that leads to the files in force.
@@ -21,21 +22,32 @@ fn told(what: &str, path: &Path) -> impl FnOnce(io::Error) -> Error {
 }
 
 /// Makes the folder of all volumes, which nobody else can look into, and the folder of a volume in it.
-fn folder(root: &Path, path: &Path, mode: u32) -> Result<bool, Error> {
+fn folder(root: &Path, path: &Path, mode: u32, group: Option<u32>) -> Result<(), Error> {
     if path.is_dir() {
-        return Ok(false);
+        return Ok(());
     }
     let parent = path.parent().unwrap_or(root);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(told("cannot make", root))?;
     fs::DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(told("cannot make", parent))?;
-    fs::create_dir(path).map_err(told("cannot make", path))?;
-    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(told("cannot make", path))?;
-    Ok(true)
+    // Under its name it is there with its mode, or not at all.
+    let fresh = parent.join(format!("..{}", uuid::Uuid::new_v4().simple()));
+    let make = || -> io::Result<()> {
+        fs::create_dir(&fresh)?;
+        fs::set_permissions(&fresh, Permissions::from_mode(mode))?;
+        if let Some(group) = group {
+            chown(&fresh, None, Some(group))?;
+            // A change of the owner may take the mark of the group away.
+            fs::set_permissions(&fresh, Permissions::from_mode(0o2777))?;
+        }
+        failpoint::pass("folder", "made");
+        fs::rename(&fresh, path)
+    };
+    make().inspect_err(|_| _ = fs::remove_dir(&fresh)).map_err(told("cannot make", path))
 }
 
 /// An empty folder for a pod; in memory with `Some(limit)`.
 pub(super) fn empty(root: &Path, path: &Path, memory: Option<Option<i64>>, group: Option<u32>) -> Result<(), Error> {
-    let new = folder(root, path, 0o777)?;
+    folder(root, path, 0o777, group)?;
     if let Some(limit) = memory
         && !is_mount(path)
     {
@@ -45,7 +57,7 @@ pub(super) fn empty(root: &Path, path: &Path, memory: Option<Option<i64>>, group
         mount("tmpfs", path, "tmpfs", flags, options.as_c_str())
             .map_err(|error| told("cannot mount memory at", path)(error.into()))?;
     }
-    if let (true, Some(group)) = (new || memory.is_some(), group) {
+    if let (Some(_), Some(group)) = (memory, group) {
         chown(path, None, Some(group)).map_err(told("cannot give", path))?;
         fs::set_permissions(path, Permissions::from_mode(0o2777)).map_err(told("cannot give", path))?;
     }
@@ -59,10 +71,13 @@ fn is_mount(path: &Path) -> bool {
 
 /// Makes the files of a projected volume those that are given; touches nothing where they are so already.
 pub(super) fn project(root: &Path, path: &Path, files: &Files, owner: &Owner) -> Result<(), Error> {
-    folder(root, path, 0o755)?;
+    folder(root, path, 0o755, None)?;
     let link = path.join(DATA);
     let current = fs::read_link(&link).ok();
     if current.is_some() && is_same(&link, files) {
+        // What an end in the middle of a change left undone.
+        show(path, files)?;
+        forget(path, current.as_deref());
         return Ok(());
     }
     let name = format!("..{}", uuid::Uuid::new_v4().simple());
@@ -71,12 +86,23 @@ pub(super) fn project(root: &Path, path: &Path, files: &Files, owner: &Owner) ->
     let aside = path.join("..data_tmp");
     let _ = fs::remove_file(&aside);
     symlink(&name, &aside).map_err(told("cannot link", &aside))?;
+    failpoint::pass("files", "written");
     fs::rename(&aside, &link).map_err(told("cannot link", &link))?;
+    failpoint::pass("files", "in force");
     show(path, files)?;
-    if let Some(old) = current {
-        let _ = fs::remove_dir_all(path.join(old));
-    }
+    forget(path, Some(Path::new(&name)));
     Ok(())
+}
+
+/// Removes files that are in force no more, or never were.
+fn forget(path: &Path, current: Option<&Path>) {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if folder && name.to_string_lossy().starts_with("..") && Some(Path::new(&name)) != current {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 fn is_same(folder: &Path, files: &Files) -> bool {
@@ -169,12 +195,19 @@ pub(crate) fn inside(volume: &str, part: &str) -> Result<String, String> {
 /// Makes an empty file that any user of a container may write to.
 pub(crate) fn make_file(root: &Path, path: &Path) -> Result<(), Error> {
     let parent = path.parent().unwrap_or(root);
-    folder(root, parent, 0o755)?;
-    if !path.exists() {
-        fs::write(path, b"").map_err(told("cannot make", path))?;
-        fs::set_permissions(path, Permissions::from_mode(0o666)).map_err(told("cannot make", path))?;
+    folder(root, parent, 0o755, None)?;
+    let file = fs::OpenOptions::new().create(true).append(true).open(path).map_err(told("cannot make", path))?;
+    file.set_permissions(Permissions::from_mode(0o666)).map_err(told("cannot make", path))
+}
+
+/// Makes a file that all may read say that. Containers that have it mounted see the change.
+pub(crate) fn write_file(root: &Path, path: &Path, text: &str) -> Result<(), Error> {
+    folder(root, path.parent().unwrap_or(root), 0o755, None)?;
+    if fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
+        return Ok(());
     }
-    Ok(())
+    fs::write(path, text).map_err(told("cannot write", path))?;
+    fs::set_permissions(path, Permissions::from_mode(0o644)).map_err(told("cannot write", path))
 }
 
 /// Removes the volumes of a pod; what is in memory is unmounted first.
@@ -190,6 +223,7 @@ pub(crate) fn remove(pod: &Path) -> io::Result<()> {
             unmount(&path, UnmountFlags::DETACH)?;
         }
     }
+    failpoint::pass("folder", "is removed");
     fs::remove_dir_all(pod)
 }
 
@@ -239,6 +273,21 @@ mod tests {
         assert!(!volume.join(before).exists(), "the old files are gone");
         remove(&folder.0.join("volumes/uid")).expect("removed");
         assert!(!folder.0.join("volumes/uid").exists());
+    }
+
+    #[test]
+    fn a_change_that_was_cut_short_is_made_whole() {
+        let folder = Folder::new();
+        let (root, volume) = (folder.0.join("volumes"), folder.0.join("volumes/uid/config"));
+        project(&root, &volume, &files(&[("a", "1")]), &Owner::default()).expect("written");
+        // As where the power went after the rename: the files are in force, their links are not.
+        let old = fs::read_link(volume.join(DATA)).expect("link");
+        write_all(&volume.join("..fresh"), &files(&[("b", "2")]), &Owner::default()).expect("written");
+        fs::remove_file(volume.join(DATA)).expect("removed");
+        symlink("..fresh", volume.join(DATA)).expect("linked");
+        project(&root, &volume, &files(&[("b", "2")]), &Owner::default()).expect("written");
+        assert_eq!(fs::read_to_string(volume.join("b")).expect("file"), "2");
+        assert!(fs::symlink_metadata(volume.join("a")).is_err() && !volume.join(old).exists());
     }
 
     #[test]

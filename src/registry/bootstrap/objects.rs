@@ -1,4 +1,4 @@
-//! Puts the roles, bindings and priority classes of every cluster into the store, and brings them up
+//! Puts the roles, bindings, priority classes and flow schemas of every cluster into the store, and brings them up
 //! to date after an upgrade: what is missing is added, what people have added stays, and where nothing
 //! is missing nothing is written. All of it is one commit.
 
@@ -9,15 +9,19 @@ use serde_json::{Value, json};
 
 use super::policy::{self, AUTO_UPDATE};
 use crate::kinds::Kind;
+use crate::kinds::flowcontrol;
 use crate::kinds::rbac::GROUP;
 use crate::kinds::scheduling::priority_class;
 use crate::registry::create::{normalise, prepare_type};
 use crate::registry::rbac::rules::Rules;
-use crate::registry::{Part, Registry, Target, WriteOptions, failed, fields, meta, now};
+use crate::registry::{Catalog, Part, Registry, Target, WriteOptions, failed, fields, meta, now};
 use crate::schema::object::Object;
 use crate::schema::rules::items;
 use crate::schema::status::Status;
 use crate::store::{Record, Write};
+
+/// Who manages the flow schemas and priority levels.
+const FLOW_MANAGER: &str = "api-priority-and-fairness-config-producer-v1";
 
 impl Registry {
     /// Makes and mends the objects that every cluster has beside its namespaces.
@@ -30,8 +34,10 @@ impl Registry {
             (GROUP, "clusterrolebindings", policy::cluster_role_bindings()),
             (GROUP, "roles", policy::roles()),
             ("scheduling.k8s.io", "priorityclasses", priority_classes()),
+            (flowcontrol::GROUP, "prioritylevelconfigurations", flowcontrol::defaults::levels()),
+            (flowcontrol::GROUP, "flowschemas", flow_schemas(now())),
         ];
-        let at = now();
+        let (catalog, at) = (self.catalog(), now());
         let mut writes = Vec::new();
         for (group, plural, wanted) in sets {
             // A kind that is not served has no objects.
@@ -40,8 +46,8 @@ impl Registry {
             for object in wanted {
                 let same = |one: &&Value| one.name() == object.name() && one.namespace() == object.namespace();
                 writes.extend(match existing.iter().find(same) {
-                    None => Some(create(&kind, object, options, at)),
-                    Some(old) => mend(&kind, old, &object, options, at),
+                    None => Some(create(&catalog, &kind, object, options, at)),
+                    Some(old) => mend(&catalog, &kind, old, &object, options, at),
                 });
             }
         }
@@ -67,12 +73,23 @@ fn priority_classes() -> Vec<Value> {
     priority_class::SYSTEM.iter().map(class).collect()
 }
 
-fn create(kind: &Arc<Kind>, mut object: Value, options: &WriteOptions, at: Timestamp) -> Write {
+/// The flow schemas, all of whose levels are there as of now.
+fn flow_schemas(at: Timestamp) -> Vec<Value> {
+    let mut schemas = flowcontrol::defaults::flow_schemas();
+    for schema in &mut schemas {
+        schema["status"]["conditions"][0]["lastTransitionTime"] = at.to_string().into();
+    }
+    schemas
+}
+
+fn create(catalog: &Catalog, kind: &Arc<Kind>, mut object: Value, options: &WriteOptions, at: Timestamp) -> Write {
     let namespace = object.namespace().to_owned();
     prepare_type(kind, &mut object);
     kind.strategy.default(&mut object);
     normalise(kind, &mut object);
-    fields::created(kind, &mut object, options, at);
+    let manager = if kind.group == flowcontrol::GROUP { FLOW_MANAGER } else { &options.manager };
+    let options = WriteOptions { manager: manager.to_owned(), ..options.clone() };
+    fields::created(catalog, kind, &mut object, &options, at);
     meta::fill(&mut object, &namespace, at);
     if kind.strategy.counts_generation(&object, &object).is_some() {
         object.metadata_mut().insert("generation".into(), json!(1));
@@ -83,7 +100,14 @@ fn create(kind: &Arc<Kind>, mut object: Value, options: &WriteOptions, at: Times
 }
 
 /// Adds what an object that is there lacks; `None` where that is nothing or it is not to be touched.
-fn mend(kind: &Arc<Kind>, old: &Value, wanted: &Value, options: &WriteOptions, at: Timestamp) -> Option<Write> {
+fn mend(
+    catalog: &Catalog,
+    kind: &Arc<Kind>,
+    old: &Value,
+    wanted: &Value,
+    options: &WriteOptions,
+    at: Timestamp,
+) -> Option<Write> {
     if kind.group != GROUP || old.annotation(AUTO_UPDATE) == Some("false") {
         return None;
     }
@@ -107,7 +131,7 @@ fn mend(kind: &Arc<Kind>, old: &Value, wanted: &Value, options: &WriteOptions, a
     if object == *old {
         return None;
     }
-    fields::updated(kind, Part::Main, old, &mut object, options, at);
+    fields::updated(catalog, kind, Part::Main, old, &mut object, options, at);
     normalise(kind, &mut object);
     let key = Target::new(kind, old.namespace(), old.name()).key();
     let expect = old.resource_version().parse().ok()?;
@@ -135,8 +159,8 @@ fn add(object: &mut Value, list: &str, more: Vec<Value>) {
 mod tests {
     use super::*;
     use crate::kinds;
+    use crate::registry::Settings;
     use crate::registry::update::Changed;
-    use crate::registry::{Catalog, Settings};
     use crate::store::Store;
 
     async fn cluster() -> (Registry, WriteOptions) {

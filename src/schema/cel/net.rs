@@ -25,7 +25,8 @@ impl Url {
             _ => return None,
         };
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
-        if !scheme.is_empty() && !(scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(fits)) {
+        let named = scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(fits);
+        if !scheme.is_empty() && !named {
             return None;
         }
         if !text.starts_with('/') && scheme.is_empty() {

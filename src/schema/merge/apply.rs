@@ -10,8 +10,8 @@ use super::fields::Set;
 use super::last_applied;
 use super::managed::{self, Entry, Operation};
 use super::reset::Reset;
-use super::typed::{Typing, combine, compare, field_set, remove, validate, with_named_fields};
-use super::update::{Subject, Writer, changed, give_up, prepared, start, strip};
+use super::typed::{Typing, combine, field_set, remove, validate, with_named_fields};
+use super::update::{Changes, Subject, Writer, changed, give_up, prepared, start, strip};
 use crate::schema::object::Object;
 use crate::schema::status::{Cause, Details, Status};
 
@@ -147,15 +147,14 @@ fn lay<'a>(
     };
     let object = prune(merged, &last, &entries, typing);
     if let Some(live) = live {
-        let change = reset.filter_all(compare(live, &object, typing));
+        let changes = Changes::between(subject, live, &object, reset, &entries);
         if !force {
-            let touched = change.modified.clone().union(change.added.clone());
-            let conflicts = Conflicts::between(&entries, &own, &touched);
+            let conflicts = Conflicts::between(&entries, &own, &changes);
             if !conflicts.0.is_empty() {
                 return Err(Failure::Conflicts(conflicts));
             }
         }
-        give_up(&mut entries, &change, Some(&own));
+        give_up(&mut entries, &changes, Some(&own));
     }
     let same = live.is_some_and(|live| *live == object);
     for entry in entries.iter_mut().filter(|entry| entry.is_same(&own)) {
@@ -193,12 +192,16 @@ fn prune(merged: Value, last: &Set<'_>, entries: &[Entry<'_>], typing: Typing<'_
 }
 
 impl<'a> Conflicts<'a> {
-    /// What of `touched` the other entries have.
-    fn between(entries: &[Entry<'a>], own: &Entry<'a>, touched: &Set<'_>) -> Self {
+    /// What of the fields that changed the other entries have.
+    fn between(entries: &[Entry<'a>], own: &Entry<'a>, changes: &Changes<'_>) -> Self {
+        let touched = |entry: &Entry<'a>| {
+            let change = changes.of(&entry.api_version);
+            entry.fields.intersection(&change.modified.clone().union(change.added.clone()))
+        };
         let mut found: Vec<Entry<'a>> = entries
             .iter()
             .filter(|entry| !entry.is_same(own))
-            .map(|entry| Entry { fields: entry.fields.intersection(touched), ..entry.clone() })
+            .map(|entry| Entry { fields: touched(entry), ..entry.clone() })
             .filter(|entry| !entry.fields.is_empty())
             .collect();
         found.sort_by(Entry::order);

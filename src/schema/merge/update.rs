@@ -24,8 +24,19 @@ const MAX_UPDATERS: usize = 10;
 /// The manager of what older updaters did.
 const ANCIENT: &str = "ancient-changes";
 
+/// Another version in which the objects of a kind are served.
+#[derive(Clone, Copy)]
+pub struct Sibling<'a> {
+    /// `v1` or `apps/v1`.
+    pub api_version: &'a str,
+    /// Type of the object in that version.
+    pub typing: Typing<'a>,
+    /// Makes an object of that version of one in the version of the request.
+    pub convert: &'a dyn Fn(&Value) -> Value,
+}
+
 /// The kind of the object that is written, in the version of the request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Subject<'a> {
     /// Type of the object; `None` where there is no schema.
     pub typing: Typing<'a>,
@@ -35,6 +46,58 @@ pub struct Subject<'a> {
     pub kind: &'a str,
     /// The API versions in which the kind exists; entries in others are dropped. Empty for any.
     pub versions: &'a [&'a str],
+    /// The versions, other than that of the request, whose entries are kept in their own terms.
+    pub siblings: &'a [Sibling<'a>],
+}
+
+impl<'a> Subject<'a> {
+    fn typing_of(self, api_version: &str) -> Typing<'a> {
+        let sibling = self.siblings.iter().find(|sibling| sibling.api_version == api_version);
+        sibling.map_or(self.typing, |sibling| sibling.typing)
+    }
+}
+
+/// A change, in the terms of each version in which there are entries.
+pub(super) struct Changes<'a> {
+    /// In the version of the request.
+    pub own: Comparison<'a>,
+    others: Vec<(&'a str, Comparison<'a>)>,
+}
+
+impl<'a> Changes<'a> {
+    /// The change from `live` to `new` without the fields of `reset`.
+    pub fn between(
+        subject: Subject<'a>,
+        live: &'a Value,
+        new: &'a Value,
+        reset: &Reset<'_>,
+        entries: &[Entry<'_>],
+    ) -> Self {
+        let own = reset.filter_all(compare(live, new, subject.typing));
+        let present = |sibling: &&Sibling<'_>| entries.iter().any(|entry| entry.api_version == sibling.api_version);
+        let others = subject
+            .siblings
+            .iter()
+            .filter(present)
+            .map(|sibling| {
+                let (live, new) = ((sibling.convert)(live), (sibling.convert)(new));
+                let change = reset.filter_all(compare(&live, &new, sibling.typing));
+                let Comparison { added, modified, removed } = change;
+                let change = Comparison {
+                    added: added.into_owned(),
+                    modified: modified.into_owned(),
+                    removed: removed.into_owned(),
+                };
+                (sibling.api_version, change)
+            })
+            .collect();
+        Self { own, others }
+    }
+
+    /// The change in the terms of a version.
+    pub fn of(&self, api_version: &str) -> &Comparison<'a> {
+        self.others.iter().find(|(version, _)| *version == api_version).map_or(&self.own, |(_, change)| change)
+    }
 }
 
 /// Who writes, where and when.
@@ -150,11 +213,11 @@ pub(super) fn changed<'a>(
     reset: &Reset<'_>,
     entries: Vec<Entry<'a>>,
 ) -> Vec<Entry<'a>> {
-    let change = reset.filter_all(compare(live, new, subject.typing));
     let mut entries = prepared(subject, entries);
-    if !change.is_empty() {
-        give_up(&mut entries, &change, None);
-        let Comparison { added, modified, removed } = change;
+    let changes = Changes::between(subject, live, new, reset, &entries);
+    if !changes.own.is_empty() {
+        give_up(&mut entries, &changes, None);
+        let Comparison { added, modified, removed } = changes.own;
         let taken = strip(modified.union(added).difference(&removed));
         if !taken.is_empty() {
             let mut entry = writer.entry(subject, Operation::Update, taken);
@@ -181,17 +244,19 @@ pub(super) fn prepared<'a>(subject: Subject<'a>, mut entries: Vec<Entry<'a>>) ->
             || subject.versions.contains(&entry.api_version.as_ref())
     });
     for entry in &mut entries {
-        entry.fields = reconcile(std::mem::take(&mut entry.fields), subject.typing);
+        let typing = subject.typing_of(&entry.api_version);
+        entry.fields = reconcile(std::mem::take(&mut entry.fields), typing);
     }
     entries
 }
 
 /// Takes what changed from all entries but the one of the writer.
-pub(super) fn give_up(entries: &mut [Entry<'_>], change: &Comparison<'_>, writer: Option<&Entry<'_>>) {
+pub(super) fn give_up(entries: &mut [Entry<'_>], changes: &Changes<'_>, writer: Option<&Entry<'_>>) {
     for entry in entries {
         if writer.is_some_and(|writer| writer.is_same(entry)) {
             continue;
         }
+        let change = changes.of(&entry.api_version);
         let fields = std::mem::take(&mut entry.fields);
         entry.fields = fields.difference(&change.modified).difference(&change.added).difference(&change.removed);
     }

@@ -3,7 +3,6 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
@@ -12,6 +11,10 @@ use super::{Edition, Resource, Source};
 use crate::schema::table::{Any, BUILTIN, Field, ListTopology, Scalar, Shape, Struct, Type};
 
 const MACHINERY: &str = "io.k8s.apimachinery.pkg";
+/// What the fields of every object are, for custom resources.
+const VERSION: &str = "The group and version of the API in which the object is written.";
+const KIND: &str = "The kind of the object, in upper camel case. It never changes.";
+const METADATA: &str = "What every object has: name, namespace, labels, owners and the like.";
 const EXTENSIONS: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1";
 
 /// A model that is to be written.
@@ -319,22 +322,16 @@ fn custom(edition: Edition, resource: &Resource<'_>) -> Value {
         to_v2(&mut schema);
     }
     put(&mut schema, "type", "object".into());
-    // The texts lie packed, and these three are asked for by every custom kind.
-    static TEXTS: OnceLock<[String; 3]> = OnceLock::new();
-    let texts = TEXTS.get_or_init(|| {
-        ["apiVersion", "kind", "metadata"].map(|name| super::descriptions::field("io.k8s.api.core.v1.ConfigMap", name))
-    });
-    let [version, kind, about] = texts;
     let reference = reference(edition, &format!("{MACHINERY}.apis.meta.v1.ObjectMeta"));
     let metadata = match edition {
-        Edition::V2 => json!({"description": about, "$ref": reference}),
-        Edition::V3 => json!({"description": about, "allOf": [{"$ref": reference}]}),
+        Edition::V2 => json!({"description": METADATA, "$ref": reference}),
+        Edition::V3 => json!({"description": METADATA, "allOf": [{"$ref": reference}]}),
     };
     let word = |text: &str| json!({"type": "string", "description": text});
     if let Some(map) = schema.as_object_mut()
         && let Value::Object(properties) = map.entry("properties").or_insert_with(|| json!({}))
     {
-        for (name, value) in [("apiVersion", word(version)), ("kind", word(kind)), ("metadata", metadata)] {
+        for (name, value) in [("apiVersion", word(VERSION)), ("kind", word(KIND)), ("metadata", metadata)] {
             properties.insert(name.to_owned(), value);
         }
     }

@@ -90,6 +90,7 @@ fn spec(object: &Value, errors: &mut Errors) {
     one_of(object.text("/spec/scope"), &["Cluster", "Namespaced"], &at.child("scope"), errors);
     let versions = object.list("/spec/versions");
     let list = at.child("versions");
+    let shared = Shared::of(versions);
     for (index, version) in versions.iter().enumerate() {
         if version["served"] == true && version.map("/schema/openAPIV3Schema").is_none() {
             let place = list.index(index).child("schema").child("openAPIV3Schema");
@@ -103,14 +104,20 @@ fn spec(object: &Value, errors: &mut Errors) {
         let name = version.text("/name");
         unique &= seen.insert(name);
         joined(name, names::dns1035_label, "", &place.child("name"), errors);
-        self::version(version, &place, errors);
+        if let Some(warning) = version["deprecationWarning"].as_str() {
+            deprecation(warning, version["deprecated"] == true, &place.child("deprecationWarning"), errors);
+        }
+        parts(version, &shared.but(), has_status(version), &place, "schema", errors);
     }
-    let shown = object.pointer("/spec/versions").unwrap_or(&Value::Null);
     if !unique {
-        errors.invalid(&list, shown, "must contain unique version names");
+        errors.invalid_raw(&list, &shared.shown(versions), "must contain unique version names");
     }
     if versions.iter().filter(|version| version["storage"] == true).count() != 1 {
-        errors.invalid(&list, shown, "must have exactly one version marked as storage version");
+        let detail = "must have exactly one version marked as storage version";
+        errors.invalid_raw(&list, &shared.shown(versions), detail);
+    }
+    if let Some(first) = versions.first() {
+        joined(first.text("/name"), names::dns1035_label, "", &at.child("version"), errors);
     }
     for field in ["plural", "singular", "kind", "listKind"] {
         if object.text(&format!("/spec/names/{field}")).is_empty() {
@@ -118,6 +125,9 @@ fn spec(object: &Value, errors: &mut Errors) {
         }
     }
     spec_names(&object["spec"]["names"], &at.child("names"), errors);
+    if let Some(first) = versions.first() {
+        parts(first, &shared, versions.iter().any(has_status), &at, "validation", errors);
+    }
     if object["spec"]["preserveUnknownFields"] == true {
         let place = at.child("preserveUnknownFields");
         let detail = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in \
@@ -165,13 +175,76 @@ fn spec_names(names: &Value, at: &Path, errors: &mut Errors) {
     each("categories", errors);
 }
 
-fn version(version: &Value, at: &Path, errors: &mut Errors) {
-    if let Some(warning) = version["deprecationWarning"].as_str() {
-        deprecation(warning, version["deprecated"] == true, &at.child("deprecationWarning"), errors);
+/// What all versions have the same: it is told as the definition's own, as upstream keeps it there.
+struct Shared {
+    schema: bool,
+    subresources: bool,
+    columns: bool,
+    selectable: bool,
+}
+
+impl Shared {
+    fn of(versions: &[Value]) -> Self {
+        let same = |field: &str| {
+            let first = versions.first().and_then(|version| version.get(field));
+            versions.iter().all(|version| version.get(field) == first)
+        };
+        Self {
+            schema: same("schema"),
+            subresources: same("subresources"),
+            columns: same("additionalPrinterColumns"),
+            selectable: same("selectableFields"),
+        }
     }
-    let has_status = version.map("/subresources/status").is_some();
-    if let Some(found) = version.pointer("/schema/openAPIV3Schema").filter(|schema| schema.is_object()) {
-        let place = at.child("schema").child("openAPIV3Schema");
+
+    /// What each version has by itself.
+    fn but(&self) -> Self {
+        Self {
+            schema: !self.schema,
+            subresources: !self.subresources,
+            columns: !self.columns,
+            selectable: !self.selectable,
+        }
+    }
+
+    /// The versions as a message shows them: with the names and the order of Go's fields, without what
+    /// they share.
+    fn shown(&self, versions: &[Value]) -> String {
+        let own = |version: &Value, field: &str, shared: bool| {
+            version.get(field).filter(|_| !shared).cloned().unwrap_or(Value::Null)
+        };
+        let flag = |version: &Value, field: &str| version[field] == true;
+        let shown: Vec<String> = versions
+            .iter()
+            .map(|version| {
+                format!(
+                    "{{\"Name\":{},\"Served\":{},\"Storage\":{},\"Deprecated\":{},\"DeprecationWarning\":{},\
+                     \"Schema\":{},\"Subresources\":{},\"AdditionalPrinterColumns\":{},\"SelectableFields\":{}}}",
+                    Value::from(version.text("/name")),
+                    flag(version, "served"),
+                    flag(version, "storage"),
+                    flag(version, "deprecated"),
+                    own(version, "deprecationWarning", false),
+                    own(version, "schema", self.schema),
+                    own(version, "subresources", self.subresources),
+                    own(version, "additionalPrinterColumns", self.columns),
+                    own(version, "selectableFields", self.selectable),
+                )
+            })
+            .collect();
+        format!("[{}]", shown.join(","))
+    }
+}
+
+fn has_status(version: &Value) -> bool {
+    version.map("/subresources/status").is_some()
+}
+
+/// The parts of a version that `which` names, as they stand at `at`.
+fn parts(version: &Value, which: &Shared, has_status: bool, at: &Path, schema: &str, errors: &mut Errors) {
+    let found = version.pointer("/schema/openAPIV3Schema").filter(|schema| schema.is_object());
+    if let Some(found) = found.filter(|_| which.schema) {
+        let place = at.child(schema).child("openAPIV3Schema");
         let before = errors.len();
         schema::check(found, has_status, &place, errors);
         if !shape::check(found, &place, errors) && errors.len() == before {
@@ -179,11 +252,17 @@ fn version(version: &Value, at: &Path, errors: &mut Errors) {
             expressions::check(found, &place, errors);
         }
     }
-    subresources(version, &at.child("subresources"), errors);
-    for (index, column) in version.list("/additionalPrinterColumns").iter().enumerate() {
-        self::column(column, &at.child("additionalPrinterColumns").index(index), errors);
+    if which.subresources {
+        subresources(version, &at.child("subresources"), errors);
     }
-    selectable(version, &at.child("selectableFields"), errors);
+    if which.columns {
+        for (index, one) in version.list("/additionalPrinterColumns").iter().enumerate() {
+            column(one, &at.child("additionalPrinterColumns").index(index), errors);
+        }
+    }
+    if which.selectable {
+        selectable(version, &at.child("selectableFields"), errors);
+    }
 }
 
 fn deprecation(warning: &str, deprecated: bool, at: &Path, errors: &mut Errors) {
@@ -383,7 +462,7 @@ fn approval(object: &Value, old: Option<&Value>, errors: &mut Errors) {
     let must = format!("protected groups must have approval annotation {APPROVED:?}");
     if by.is_empty() {
         errors.required(&at, &format!("{must}, {see}"));
-    } else if !by.starts_with("unapproved") && !(by.contains("://") && !by.contains(' ')) {
+    } else if !by.starts_with("unapproved") && (by.contains(' ') || !by.contains("://")) {
         let detail = format!("{must} with either a URL or a reason starting with \"unapproved\", {see}");
         errors.invalid_text(&at, by, &detail);
     }

@@ -42,17 +42,17 @@ fn names_versions_and_paths_are_told_apart() {
         [
             "metadata.name: Invalid value: \"other.plant.example\": must be spec.names.plural+\".\"+spec.group",
             "spec.scope: Unsupported value: \"Everywhere\": supported values: \"Cluster\", \"Namespaced\"",
-            "spec.versions[0].subresources.scale.specReplicasPath: Invalid value: \".status.x\": should be a json path under .spec",
-            "spec.versions[0].subresources.scale.statusReplicasPath: Required value",
-            "spec.versions[0].additionalPrinterColumns[0].type: Invalid value: \"text\": must be one of boolean,date,integer,number,string",
-            "spec.versions[0].additionalPrinterColumns[0].JSONPath: Invalid value: \"x\": must be a simple json path starting with .",
+            "spec.subresources.scale.specReplicasPath: Invalid value: \".status.x\": should be a json path under .spec",
+            "spec.subresources.scale.statusReplicasPath: Required value",
+            "spec.additionalPrinterColumns[0].type: Invalid value: \"text\": must be one of boolean,date,integer,number,string",
+            "spec.additionalPrinterColumns[0].JSONPath: Invalid value: \"x\": must be a simple json path starting with .",
         ]
     );
 }
 
 #[test]
 fn a_schema_must_be_structural() {
-    let at = "spec.versions[0].schema.openAPIV3Schema";
+    let at = "spec.validation.openAPIV3Schema";
     for (schema, fault) in [
         (json!({}), ".type: Required value: must not be empty at the root"),
         (json!({"type": "array"}), ".items: Required value: must be specified"),
@@ -66,7 +66,7 @@ fn a_schema_must_be_structural() {
         ),
         (
             json!({"type": "object", "anyOf": [{"properties": {"a": {"minLength": 1}}}]}),
-            ".properties[a]: Required value: because it is defined in spec.versions[0].schema.openAPIV3Schema.anyOf[0].properties[a]",
+            ".properties[a]: Required value: because it is defined in spec.validation.openAPIV3Schema.anyOf[0].properties[a]",
         ),
         (
             json!({"type": "object", "properties": {"a": {"type": "string"}}, "oneOf": [{"properties": {"a": {"type": "string"}}}]}),
@@ -116,4 +116,29 @@ fn names_that_others_have_are_refused_until_they_are_free() {
     status::settle(&mut object, &status::Taken::default(), "2024-01-01T00:00:01Z");
     assert!(status::holds(&object, "Established") && status::holds(&object, "NamesAccepted"));
     assert_eq!(object["status"]["acceptedNames"]["kind"], "Probe");
+}
+
+#[test]
+fn what_versions_share_is_told_of_the_definition_and_the_rest_of_each() {
+    let mut object = definition(&json!({"type": "object"}));
+    let mut second = object["spec"]["versions"][0].clone();
+    second["name"] = json!("v2");
+    object["spec"]["versions"].as_array_mut().expect("a list").push(second);
+    let version = |name: &str| {
+        format!(
+            "{{\"Name\":\"{name}\",\"Served\":true,\"Storage\":true,\"Deprecated\":false,\"DeprecationWarning\":null,\
+             \"Schema\":null,\"Subresources\":null,\"AdditionalPrinterColumns\":null,\"SelectableFields\":null}}"
+        )
+    };
+    let shown = format!("[{},{}]", version("v1"), version("v2"));
+    assert_eq!(
+        faults(&object),
+        [format!("spec.versions: Invalid value: {shown}: must have exactly one version marked as storage version")]
+    );
+    object["spec"]["versions"][1]["storage"] = json!(false);
+    object["spec"]["versions"][1]["schema"]["openAPIV3Schema"] = json!({"type": "string"});
+    assert_eq!(
+        faults(&object),
+        ["spec.versions[1].schema.openAPIV3Schema.type: Invalid value: \"string\": must be object at the root"]
+    );
 }

@@ -1,13 +1,11 @@
 //! The subresource `resize`: resources of containers that change in place.
 
-use std::cmp::Ordering;
-
 use serde_json::Value;
 
 use super::{keep_spec, quality};
 use crate::kinds::parts::amount;
 use crate::schema::field::{Errors, Path};
-use crate::schema::rules::{entries, items, text};
+use crate::schema::rules::{entries, items};
 
 const LISTS: &[&str] = &["initContainers", "containers"];
 
@@ -74,15 +72,6 @@ fn container(new: &Value, old: &Value, path: &Path, errors: &mut Errors) {
         if entries(&old["resources"][part]).any(|(name, _)| new["resources"][part].get(name).is_none()) {
             errors.forbidden(&path.child(part), &format!("{what} cannot be removed"));
         }
-    }
-    let policy = items(&new["resizePolicy"]).iter().find(|policy| policy["resourceName"] == "memory");
-    if policy.is_some_and(|policy| text(&policy["restartPolicy"]) == "RestartContainer") {
-        return;
-    }
-    let (limit, before) = (&new["resources"]["limits"]["memory"], &old["resources"]["limits"]["memory"]);
-    let at = path.child("limits").key("memory");
-    if !limit.is_null() && !before.is_null() && amount::compare(limit, before) == Ordering::Less {
-        errors.forbidden(&at, "memory limits cannot be decreased unless resizePolicy is RestartContainer");
     }
 }
 

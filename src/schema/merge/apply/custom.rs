@@ -69,7 +69,7 @@ fn collector(spec: &Value) -> Value {
 }
 
 fn subject(typing: Option<Type<'_>>) -> Subject<'_> {
-    Subject { typing, api_version: "x.example/v1", kind: "Collector", versions: &[] }
+    Subject { typing, api_version: "x.example/v1", kind: "Collector", versions: &[], siblings: &[] }
 }
 
 fn applied(

@@ -9,9 +9,9 @@ use crate::schema::table::Type;
 fn subject(kind: &'static str) -> Subject<'static> {
     match kind {
         "Deployment" => {
-            Subject { typing: Type::builtin("apps", "v1", kind), api_version: "apps/v1", kind, versions: &[] }
+            Subject { typing: Type::builtin("apps", "v1", kind), api_version: "apps/v1", kind, versions: &[], siblings: &[] }
         }
-        _ => Subject { typing: Type::builtin("", "v1", kind), api_version: "v1", kind, versions: &[] },
+        _ => Subject { typing: Type::builtin("", "v1", kind), api_version: "v1", kind, versions: &[], siblings: &[] },
     }
 }
 

@@ -10,7 +10,7 @@ fn at(second: i64) -> Timestamp {
 
 fn subject(api_version: &'static str, kind: &'static str) -> Subject<'static> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    Subject { typing: Type::builtin(group, version, kind), api_version, kind, versions: &[] }
+    Subject { typing: Type::builtin(group, version, kind), api_version, kind, versions: &[], siblings: &[] }
 }
 
 /// `new` after it was written by `manager` at `second`.
@@ -57,7 +57,7 @@ fn a_create_manages_what_go_would_not_have_written_anyway() {
     let entry = &managed::of(&created).unwrap()[0];
     assert_eq!((&entry["apiVersion"], &entry["fieldsType"]), (&json!("apps/v1"), &json!("FieldsV1")));
 
-    let custom = Subject { typing: None, api_version: "x.example/v1", kind: "Thing", versions: &[] };
+    let custom = Subject { typing: None, api_version: "x.example/v1", kind: "Thing", versions: &[], siblings: &[] };
     let mut thing = json!({"apiVersion": "x.example/v1", "kind": "Thing", "metadata": {"name": "a"}, "spec": {"a": 1}});
     update(custom, None, &mut thing, Writer { manager: "", subresource: "", now: at(0) }, &Reset::nothing());
     assert_eq!(shown(&thing), [(format!("unknown Update - {ZERO}"), json!({"f:spec": {".": {}, "f:a": {}}}))]);
