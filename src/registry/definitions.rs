@@ -6,6 +6,8 @@
 
 mod end;
 mod services;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
