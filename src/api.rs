@@ -12,6 +12,7 @@ pub mod authz;
 pub mod body;
 pub mod decode;
 pub mod discovery;
+mod documents;
 pub mod health;
 mod index;
 pub mod metrics;
@@ -232,6 +233,10 @@ impl Api {
             false if upgrades => (Bytes::new(), None),
             false => (body::read(body, self.0.settings.max_body).await?, None),
         };
+        if info.is_resource && *self.0.stopping.borrow() {
+            // A watch that began now would end at once, and its client would list again.
+            return Err(Status::too_many_requests("The apiserver is shutting down, please try again later.", 1));
+        }
         if !info.is_resource {
             return self.document(&parts.method, &path, &parts.headers, &query).await;
         }
@@ -280,88 +285,13 @@ impl Api {
             Err(status) => body::failure(cx.form, &status),
         };
         trace.made = cx.made.get().cloned();
+        if let Some(rest) = cx.take_body() {
+            body::skip(rest, self.0.settings.max_body).await;
+        }
         if !cx.kind.deprecated.is_empty() {
             warn(&mut response, &[cx.kind.deprecated.to_string()]);
         }
         Ok(response)
-    }
-
-    /// Paths that are no resources: discovery, OpenAPI, health, version.
-    async fn document(
-        &self,
-        method: &Method,
-        path: &str,
-        headers: &HeaderMap,
-        query: &Query,
-    ) -> Result<Response<Body>, Status> {
-        if let Some(response) = health::answer(self, method, path, query).await? {
-            return Ok(response);
-        }
-        if path == "/metrics" {
-            return metrics::answer(self, method).await;
-        }
-        if let Some(response) = oidc::answer(self, method, path, &self.0.settings.address)? {
-            return Ok(response);
-        }
-        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-        let catalog = self.registry().catalog();
-        if let Some(response) = openapi::answer(&catalog, method, path, headers, query)? {
-            return Ok(response);
-        }
-        if path == "/" {
-            if *method != Method::GET && *method != Method::HEAD {
-                return Err(Status::method_not_allowed());
-            }
-            return Ok(body::object(200, Form { pretty: true, ..Form::JSON }, &index::document(&catalog)));
-        }
-        let known = match parts.as_slice() {
-            ["api"] | ["apis"] => true,
-            ["api", "v1"] => true,
-            ["api", ..] => return Err(Status::unknown_resource()),
-            ["apis", group] => catalog.groups().iter().any(|(name, _)| name == group),
-            ["apis", group, version] => {
-                let known = catalog.groups().iter().any(|(name, _)| name == group);
-                if known && !catalog.has_version(group, version) && !is_custom(&catalog, group) {
-                    return Err(Status::unknown_resource());
-                }
-                catalog.has_version(group, version)
-            }
-            _ => false,
-        };
-        if !known {
-            return Ok(no_page());
-        }
-        let group_document = matches!(parts.as_slice(), ["apis", _]);
-        if *method != Method::GET && !group_document {
-            return Err(Status::method_not_allowed());
-        }
-        self.discovery(&parts, headers, query, &catalog)
-    }
-
-    fn discovery(
-        &self,
-        parts: &[&str],
-        headers: &HeaderMap,
-        query: &Query,
-        catalog: &Catalog,
-    ) -> Result<Response<Body>, Status> {
-        if let [only] = parts
-            && let Some(media) = discovery::wants_aggregated(headers)
-        {
-            let document = discovery::aggregated(catalog, *only == "api");
-            let bytes = serde_json::to_vec(&document).map_err(Status::internal)?;
-            return Ok(body::response(200, media, body::full(bytes)));
-        }
-        let document = match parts {
-            ["api"] => discovery::core_versions(&self.0.settings.address),
-            ["apis"] => discovery::groups(catalog),
-            ["apis", group] => discovery::group(catalog, group).ok_or_else(Status::unknown_resource)?,
-            ["apis", group, version] => discovery::resources(catalog, group, version),
-            _ => discovery::resources(catalog, "", "v1"),
-        };
-        let form = negotiate::negotiate(headers, false, false).unwrap_or(Form::JSON);
-        let form = Form { pretty: form.pretty || query.flag("pretty"), ..form };
-        Ok(body::object(200, form, &document))
     }
 }
 

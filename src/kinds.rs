@@ -500,6 +500,12 @@ pub trait Strategy: Send + Sync {
         Vec::new()
     }
 
+    /// Names of members that neither cells nor row conditions look at, at whatever depth: of objects
+    /// that are shown in tables they are not even read.
+    fn unshown(&self) -> &'static [&'static str] {
+        &["managedFields"]
+    }
+
     /// The cells of one object, one for each column.
     fn cells(&self, _object: &Value, _now: Timestamp) -> Vec<Value> {
         Vec::new()

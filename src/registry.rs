@@ -46,6 +46,7 @@ use crate::kinds::Kind;
 use crate::schema::status::Status;
 use crate::store::{self, Key, Record, Store};
 
+pub use admission::label;
 pub use catalog::Catalog;
 pub use update::{Change, Changed, Part};
 
@@ -196,6 +197,14 @@ impl Registry {
 
     fn quotas(&self) -> &tokio::sync::Mutex<()> {
         &self.0.quotas
+    }
+
+    /// The zone and the region of a node as labels, which the pods on it have too.
+    ///
+    /// # Errors
+    /// 500 where the store fails.
+    pub async fn topology_of(&self, node: &str) -> Result<serde_json::Map<String, Value>, Status> {
+        admission::topology(self, node).await
     }
 
     /// The names of the resource quotas of a namespace.

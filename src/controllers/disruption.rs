@@ -66,7 +66,7 @@ impl DisruptionController {
         match &outcome {
             Ok(counts) => {
                 show(&mut shown, counts, now);
-                let ends = counts.disrupted.values().filter_map(|at| expected_end(at));
+                let ends = counts.disrupted.values().filter_map(expected_end);
                 pause = ends.min().and_then(|end| Duration::try_from(end.duration_since(now)).ok());
             }
             Err(failure) => {

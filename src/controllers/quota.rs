@@ -89,10 +89,13 @@ impl QuotaController {
         let now = Timestamp::now();
         let mut used: Map<String, Value> = quota.map("/status/used").cloned().unwrap_or_default();
         used.retain(|name, _| quota::hard(quota).any(|hard| hard == name));
-        for kind in self.cluster.registry.catalog().iter() {
+        let catalog = self.cluster.registry.catalog();
+        for kind in catalog.iter() {
+            // A resource is counted once, in whichever versions it is served.
+            let first = catalog.by_resource(&kind.group, &kind.plural).is_some_and(|first| Arc::ptr_eq(first, kind));
             let stored = matches!(kind.verbs, Verbs::All | Verbs::NoDeleteCollection);
             let counted = quota::Counted::of(kind);
-            if !kind.is_namespaced() || !stored || quota::resources(&counted, quota::hard(quota)).is_empty() {
+            if !first || !kind.is_namespaced() || !stored || quota::resources(&counted, quota::hard(quota)).is_empty() {
                 continue;
             }
             let objects = self.cluster.all(&kind.group, &kind.plural, Some(quota.namespace())).await?;

@@ -39,6 +39,10 @@ pub(super) struct ContainerMemory {
     run: Option<(String, Option<Timestamp>)>,
     /// How that run ended.
     end: Option<Value>,
+    /// When the engine told of that.
+    ended: Option<Timestamp>,
+    /// The end that it told before, of a run that was too short to be seen.
+    before: Option<Value>,
     /// How the run before it ended.
     pub(super) last: Option<Value>,
     /// The count as it was shown last.
@@ -59,8 +63,8 @@ pub(super) struct ContainerMemory {
     pub(super) floor: u64,
     /// Reason and message of the latest failure.
     pub(super) failure: Option<(String, String)>,
-    /// Why it is to be started again.
-    pub(super) kill: Option<String>,
+    /// The container of the engine that is to be ended, and why: the one in its place is not to blame.
+    pub(super) kill: Option<(String, String)>,
     /// Its readiness probe has succeeded.
     pub(super) ready: Option<bool>,
     /// Its startup probe has succeeded.
@@ -88,7 +92,10 @@ impl ContainerMemory {
         let by_hand = again && count <= self.count;
         if self.run.as_ref() != Some(&run) {
             if self.run.is_some() || detail.restart_count > 0 {
-                let ended = self.end.take();
+                // What the engine told may be the end of this very run, which nobody saw begin.
+                let begun = detail.state.started_at;
+                let own = begun.is_some() && self.ended >= begun;
+                let ended = if own { self.before.take() } else { self.end.take() };
                 let restarted = detail.restart_count > 0 || self.run.is_some();
                 if ended.is_some() {
                     self.last = ended;
@@ -97,6 +104,7 @@ impl ContainerMemory {
                 }
             }
             self.end = None;
+            self.before = None;
             self.oom = false;
             self.ready = None;
             self.started = None;
@@ -135,8 +143,10 @@ impl ContainerMemory {
             _ => "Error",
         };
         let time = |at: Option<Timestamp>| at.map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        self.before = self.end.take();
+        self.ended = at;
         self.end = Some(json!({
-            "exitCode": exit_code, "reason": reason, "startedAt": time(begun), "finishedAt": time(at),
+            "exitCode": exit_code, "reason": reason, "startedAt": time(begun.or(at)), "finishedAt": time(at),
             "containerID": format!("docker://{id}"),
         }));
     }
@@ -236,6 +246,16 @@ mod tests {
         memory.observe(&run(6, 1, ContainerState::Running), String::new);
         let last = memory.last.expect("an end");
         assert_eq!((last["exitCode"].as_i64(), last["startedAt"].as_str()), (Some(7), Some("1970-01-01T00:00:01Z")));
+    }
+
+    #[test]
+    fn the_end_of_a_run_that_nobody_saw_begin_is_its_own() {
+        let mut memory = ContainerMemory::default();
+        memory.observe(&run(1, 0, ContainerState::Running), String::new);
+        memory.died("c", 7, Timestamp::from_second(2).ok());
+        memory.died("c", 3, Timestamp::from_second(7).ok());
+        memory.observe(&run(6, 1, ContainerState::Exited), String::new);
+        assert_eq!(memory.last.expect("an end")["exitCode"], 7);
     }
 
     #[test]

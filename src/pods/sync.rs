@@ -22,7 +22,7 @@ use super::translate::mounts::Places;
 use super::translate::refs::References;
 use super::translate::{Place, Sources, container};
 use super::{Error, Inner, PodKey, foreign, lock, schedule};
-use crate::registry::{Changed, Part, WriteOptions};
+use crate::registry::{Changed, Part, WriteOptions, label};
 use crate::schema::object::Object;
 
 use found::Found;
@@ -330,10 +330,12 @@ impl Inner {
 
     async fn bind(&self, key: &PodKey, pod: &Value) -> Result<(), Error> {
         let (uid, node) = (pod.uid().to_owned(), self.settings.node.clone());
+        let topology = self.registry.topology_of(&node).await?;
         let mut change = |old: &Value| {
             let mut object = old.clone();
             if old.uid() == uid && old.text("/spec/nodeName").is_empty() && !old.is_deleting() {
                 object.section_mut("spec").insert("nodeName".into(), node.as_str().into());
+                label(&mut object, &topology);
                 condition(&mut object, json!({"type": "PodScheduled", "status": "True"}));
             }
             Ok(Changed { object, managed: true, uid: None })

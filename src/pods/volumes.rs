@@ -69,7 +69,23 @@ impl Inner {
         Ok(Ok(prepared))
     }
 
+    /// One volume. What the disk refuses is told as an event of the pod, and what runs goes on.
     async fn volume(
+        &self,
+        pod: &Value,
+        volume: &Value,
+        path: &Path,
+        sources: &Sources,
+        place: &Place,
+        again: &mut Option<Duration>,
+    ) -> Result<Result<Where, Failure>, Error> {
+        match self.make_volume(pod, volume, path, sources, place, again).await {
+            Err(error @ Error::File { .. }) => Ok(Err(failed(volume.text("/name"), error))),
+            made => made,
+        }
+    }
+
+    async fn make_volume(
         &self,
         pod: &Value,
         volume: &Value,

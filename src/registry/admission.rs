@@ -18,6 +18,8 @@ mod quota;
 mod runtime_class;
 mod service_account;
 mod storage;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -30,6 +32,7 @@ use crate::schema::object::Object;
 use crate::schema::status::Status;
 
 pub(super) use index::{Index, Mark, Namespace};
+pub use node::{label, topology};
 pub(super) use quota::{Charged, charge};
 
 /// A write that follows the rules of its kind.
@@ -62,6 +65,8 @@ pub(super) async fn create(
             pod::priority(registry, object).await?;
             pod::tolerations(object);
             runtime_class::fill(registry, object).await?;
+            let labels = node::topology(registry, object.text("/spec/nodeName")).await?;
+            node::label(object, &labels);
         }
         ("", "nodes") => node::taint(object),
         ("", "persistentvolumeclaims") => {
@@ -133,5 +138,6 @@ fn refuse_pod(object: &Value, detail: &str) -> Status {
 
 /// The name of an object, or how it begins where it is still to be generated.
 fn name_of(object: &Value) -> &str {
-    if object.name().is_empty() { object.text("/metadata/generateName") } else { object.name() }
+    let names = [object.name(), object.text("/metadata/generateName"), "Unknown"];
+    names.into_iter().find(|name| !name.is_empty()).unwrap_or_default()
 }

@@ -6,6 +6,7 @@ use super::create::{check, normalise, prepare_type, settle};
 use super::{Registry, Target, WriteOptions, Written, admission, catalog, custom, effect, fields, meta, now, versions};
 use crate::kinds::Kind;
 use crate::schema::field::{Errors, Path};
+use crate::schema::merge::managed;
 use crate::schema::meta as rules;
 use crate::schema::object::Object;
 use crate::schema::status::Status;
@@ -119,6 +120,8 @@ impl Registry {
         warnings.extend(meta::dedup_owners(&mut object));
         if !managed {
             fields::updated(&self.catalog(), kind, part, shown, &mut object, options, at);
+        } else {
+            managed::settle(shown, &mut object);
         }
         let stored_kind = self.to_stored(kind, &mut object);
 

@@ -79,6 +79,13 @@ impl Status {
         self
     }
 
+    /// The same status with what was to be warned of before what it warns of itself.
+    #[must_use]
+    pub fn after(mut self, earlier: &[String]) -> Self {
+        self.warnings.splice(0..0, earlier.iter().cloned());
+        self
+    }
+
     /// The same status with one more cause.
     #[must_use]
     pub fn with_cause(mut self, reason: &str, message: &str, field: &str) -> Self {

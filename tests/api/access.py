@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -114,7 +115,9 @@ def _():
     check(user["username"] == "kubernetes-admin" and "system:masters" in user["groups"], user)
     view = json.loads(k2d.kubectl("config", "view", "-o", "json"))
     check(view["users"][0]["name"] == "kubernetes-admin", view)
-    other = K2d("--api-only", data=os.path.join(work, "bare"), log=os.path.join(work, "bare.log"), listen="127.0.0.1:16447")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        place = f"127.0.0.1:{free.getsockname()[1]}"
+    other = K2d("--api-only", data=os.path.join(work, "bare"), log=os.path.join(work, "bare.log"), listen=place)
     try:
         other.start()
         check("admin" in other.kubectl("auth", "whoami").split(), "the name in tests")

@@ -10,7 +10,7 @@ use super::write::{Options, done};
 use crate::kinds::Propagation;
 use crate::registry::delete::DeleteOptions;
 use crate::registry::evict::Evicted;
-use crate::registry::{Changed, Part, Target};
+use crate::registry::{Changed, Part, Target, label};
 use crate::schema::decode::body::Expected;
 use crate::schema::field::{Errors, Path};
 use crate::schema::object::Object;
@@ -36,6 +36,7 @@ pub async fn bind(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Stat
     check_binding(&binding)?;
     let target = cx.api.registry().target("", "pods", &cx.info.namespace, name)?;
     let node = binding.text("/target/name").to_owned();
+    let topology = cx.api.registry().topology_of(&node).await?;
     let uid = Some(binding.uid().to_owned()).filter(|uid| !uid.is_empty());
     let mut change = |old: &Value| {
         if uid.as_deref().is_none_or(|uid| uid == old.uid()) {
@@ -49,6 +50,7 @@ pub async fn bind(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Stat
                 own.extend(annotations.clone());
             }
         }
+        label(&mut object, &topology);
         scheduled(&mut object);
         Ok(Changed { object, managed: true, uid: uid.clone() })
     };

@@ -122,31 +122,16 @@ async fn create(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Status
     check_namespace(cx, &object)?;
     let target = Target::new(&cx.kind, &cx.target().namespace, "");
     let outcome = cx.api.registry().create(&target, object, &cx.write_options(options.dry_run)).await;
-    if let Ok(written) = &outcome {
-        // It can be set once only, which is here.
-        let _ = cx.made.set(written.object.name().to_owned());
-    }
-    respond(cx, 201, outcome, warnings)
+    let written = outcome.map_err(|status| status.after(&warnings))?;
+    // It can be set once only, which is here.
+    let _ = cx.made.set(written.object.name().to_owned());
+    respond(cx, 201, written, warnings)
 }
 
-/// An answer with the warnings of reading before those of writing; a refusal has the former too.
-fn respond(
-    cx: &Context<'_>,
-    code: u16,
-    outcome: Result<Written, Status>,
-    mut warnings: Vec<String>,
-) -> Result<Response<Body>, Status> {
-    match outcome {
-        Ok(written) => {
-            warnings.extend(written.warnings);
-            cx.answer(code, &written.object, &warnings)
-        }
-        Err(status) => {
-            let mut response = body::failure(cx.form, &status);
-            warn(&mut response, &warnings);
-            Ok(response)
-        }
-    }
+/// An answer with the warnings of reading before those of writing.
+fn respond(cx: &Context<'_>, code: u16, written: Written, mut warnings: Vec<String>) -> Result<Response<Body>, Status> {
+    warnings.extend(written.warnings);
+    cx.answer(code, &written.object, &warnings)
 }
 
 /// The namespace of a body must be that of the path.
@@ -196,9 +181,9 @@ async fn update(cx: &Context<'_>, bytes: Bytes, part: Part) -> Result<Response<B
         Err(status) if status.code == 404 && creates && object.resource_version().is_empty() => {
             may_create(cx).await?;
             let outcome = cx.api.registry().create(&target, object, &write).await;
-            respond(cx, 201, outcome, warnings)
+            respond(cx, 201, outcome.map_err(|status| status.after(&warnings))?, warnings)
         }
-        outcome => respond(cx, 200, outcome, warnings),
+        outcome => respond(cx, 200, outcome.map_err(|status| status.after(&warnings))?, warnings),
     }
 }
 
@@ -226,7 +211,7 @@ async fn patch_object(cx: &Context<'_>, bytes: Bytes, part: Part) -> Result<Resp
         Err(status) if status.code == 404 && patch.is_apply() && part == Part::Main && is_missing(&status, cx) => {
             apply_new(cx, &patch, &options, &write).await
         }
-        outcome => respond(cx, 200, outcome, warnings),
+        outcome => respond(cx, 200, outcome.map_err(|status| status.after(&warnings))?, warnings),
     }
 }
 
@@ -254,7 +239,7 @@ async fn apply_new(
     let mut object = changed.object;
     object.metadata_mut().remove("resourceVersion");
     let outcome = cx.api.registry().create_applied(&cx.target(), object, write).await;
-    respond(cx, 201, outcome, warnings)
+    respond(cx, 201, outcome.map_err(|status| status.after(&warnings))?, warnings)
 }
 
 /// A `Status` that stands for success without an object.

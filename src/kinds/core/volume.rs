@@ -219,8 +219,7 @@ fn spec(spec: &Value, path: &Path, errors: &mut Errors) {
         errors.required(&at, "");
     }
     if capacity["storage"].is_null() || count > 1 {
-        let shown = if capacity.is_null() { "{}".to_owned() } else { show_json(capacity) };
-        let message = format!("Unsupported value: {shown}: supported values: \"storage\"");
+        let message = format!("Unsupported value: {}: supported values: \"storage\"", show_json(capacity));
         errors.push(Reason::NotSupported, &at, message);
     }
     for (name, value) in entries(capacity) {

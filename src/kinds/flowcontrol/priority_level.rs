@@ -12,7 +12,10 @@ use crate::schema::rules::{Fill, Fills, fill, number, text};
 
 const FILLS: Fills = &[
     ("", &[("spec", Fill::Map), ("status", Fill::Map)]),
-    ("spec.exempt", &[("nominalConcurrencyShares", Fill::NumberPointer(0)), ("lendablePercent", Fill::NumberPointer(0))]),
+    (
+        "spec.exempt",
+        &[("nominalConcurrencyShares", Fill::NumberPointer(0)), ("lendablePercent", Fill::NumberPointer(0))],
+    ),
     (
         "spec.limited",
         &[

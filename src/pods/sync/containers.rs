@@ -252,7 +252,7 @@ impl Inner {
                 one.kill.take()
             })
         };
-        if let Some(message) = kill {
+        if let Some((_, message)) = kill.filter(|(id, _)| *id == found.detail.id) {
             self.tell(view.pod, &field(view.pod, name), Level::Normal, "Killing", message);
             if role == Role::Main && view.pod["spec"]["restartPolicy"] == "Never" {
                 // What became of it is seen with the engine's event.

@@ -16,6 +16,12 @@ use super::found::Found;
 use crate::registry::delete::DeleteOptions;
 use crate::schema::object::Object;
 
+/// In the order of their removal: Podman keeps a container whose network others still join.
+fn pause_last(containers: &[Found]) -> impl Iterator<Item = &Found> {
+    let of = |pause: bool| containers.iter().filter(move |found| found.is(Role::Pause) == pause);
+    of(false).chain(of(true))
+}
+
 /// What a container gets whose pod is gone already.
 const SHORT: Duration = Duration::from_secs(2);
 
@@ -51,7 +57,7 @@ impl Inner {
                 return Err(error.into());
             }
         }
-        for found in strangers {
+        for found in pause_last(strangers) {
             self.remove_container(&found.detail.id).await?;
             self.remove_files(found.uid())?;
             self.release(found.address());
@@ -82,7 +88,7 @@ impl Inner {
             self.begin_stop(&view);
             return Ok(None);
         }
-        for found in std::mem::take(&mut view.own) {
+        for found in pause_last(&std::mem::take(&mut view.own)) {
             self.remove_container(&found.detail.id).await?;
         }
         self.remove_files(pod.uid())?;

@@ -55,7 +55,7 @@ impl Inner {
                 if one.hooked.as_ref() == Some(&run) {
                     one.hooks = false;
                     if done.is_err() {
-                        one.kill = Some(format!("Container {name} failed postStartHook"));
+                        one.kill = Some((id.clone(), format!("Container {name} failed postStartHook")));
                     }
                 }
             }

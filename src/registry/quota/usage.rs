@@ -100,7 +100,7 @@ fn uses(pod: &Value, now: Timestamp) -> bool {
     }
     let grace = pod.int("/metadata/deletionGracePeriodSeconds");
     let end = pod.text("/metadata/deletionTimestamp").parse::<Timestamp>().ok();
-    !end.zip(grace).is_some_and(|(end, grace)| now.duration_since(end) > SignedDuration::from_secs(grace))
+    end.zip(grace).is_none_or(|(end, grace)| now.duration_since(end) <= SignedDuration::from_secs(grace))
 }
 
 fn of_pod(pod: &Value, now: Timestamp, usage: &mut Amounts) {
