@@ -43,11 +43,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::kinds::Kind;
-use crate::registry::{Registry, User, WriteOptions};
-use crate::schema::status::Status;
+use crate::registry::{Catalog, Registry, User, WriteOptions};
+use crate::schema::status::{Details, Status};
 
 use body::{Body, BoxError};
-use negotiate::Form;
+use negotiate::{Encoding, Form, Shape};
 use request::{Query, RequestInfo};
 use trace::Trace;
 
@@ -252,13 +252,27 @@ impl Api {
         let catalog = known;
         let kind = match catalog.resource(&info.group, &info.version, &info.resource) {
             Some(kind) => Arc::clone(kind),
+            // What definitions could make is looked for by them, and their answer is no document.
+            None if is_custom(&catalog, &info.group) => return Ok(no_page()),
             None if info.group.is_empty() || catalog.groups().iter().any(|(group, _)| *group == info.group) => {
                 return Err(Status::unknown_resource());
             }
             None => return Ok(no_page()),
         };
-        route(&parts.method, &info, &kind, &path)?;
+        match kind.custom() {
+            None => route(&parts.method, &info, &kind, &path)?,
+            Some(_) if misplaced(&info, &kind) => return Ok(no_page()),
+            Some(_) => route_custom(&parts.method, &info, &kind)?,
+        }
         let form = negotiate::negotiate(&parts.headers, true, info.verb == "watch")?;
+        if kind.custom().is_some() && form.encoding == Encoding::Protobuf && form.shape == Shape::Whole {
+            return Err(Status::new(
+                406,
+                "NotAcceptable",
+                "object *unstructured.Unstructured does not implement the protobuf marshalling interface and cannot be \
+                 encoded to a protobuf message",
+            ));
+        }
         let form = Form { pretty: form.pretty || query.flag("pretty"), ..form };
         let cx = Context {
             api: self,
@@ -342,6 +356,43 @@ fn route(method: &Method, info: &RequestInfo, kind: &Kind, path: &str) -> Result
         return Err(Status::method_not_allowed());
     }
     Ok(())
+}
+
+/// Whether a group has kinds that definitions make, and no others.
+fn is_custom(catalog: &Catalog, group: &str) -> bool {
+    let mut kinds = catalog.iter().filter(|kind| kind.group == group).peekable();
+    kinds.peek().is_some() && kinds.all(|kind| kind.custom().is_some())
+}
+
+/// Whether a custom resource is asked for where it does not live: all else but lists and watches names
+/// the namespace of a namespaced one.
+fn misplaced(info: &RequestInfo, kind: &Kind) -> bool {
+    let namespaced = !info.namespace.is_empty();
+    let across = matches!(info.verb.as_str(), "list" | "watch");
+    if kind.is_namespaced() { !namespaced && !across } else { namespaced }
+}
+
+/// Whether a custom resource has such a part and such a verb, in the words that upstream has for these.
+fn route_custom(method: &Method, info: &RequestInfo, kind: &Kind) -> Result<(), Status> {
+    let refused = || {
+        let message = format!("{} is not supported on resources of kind \"{}.{}\"", info.verb, kind.plural, kind.group);
+        let details = Details { group: kind.group.to_string(), kind: kind.plural.to_string(), ..Details::default() };
+        Status::new(405, "MethodNotAllowed", message).with_details(details)
+    };
+    let sub = info.subresource.as_str();
+    let verb = info.verb.as_str();
+    if !sub.is_empty() {
+        let found = kind.subresource(sub).filter(|_| info.rest.is_empty());
+        let found = found.ok_or_else(|| Status::not_found(&kind.group, &kind.plural, &info.name))?;
+        return if found.verbs.contains(&verb) && *method != Method::HEAD { Ok(()) } else { Err(refused()) };
+    }
+    let fits = match verb {
+        "create" => !info.named,
+        "update" | "patch" | "delete" => info.named,
+        "deletecollection" | "get" | "list" | "watch" => true,
+        _ => false,
+    };
+    if fits && *method != Method::HEAD { Ok(()) } else { Err(refused()) }
 }
 
 /// What upstream answers for a path outside of the API.

@@ -23,6 +23,8 @@ use crate::schema::names;
 use crate::schema::object::Object;
 
 pub mod admission;
+pub mod apiextensions;
+pub mod apiregistration;
 pub mod apps;
 pub mod autoscaling;
 pub mod batch;
@@ -30,6 +32,7 @@ pub mod certificates;
 pub mod conversion;
 pub mod coordination;
 pub mod core;
+pub mod custom;
 pub mod discovery;
 pub mod flowcontrol;
 mod index;
@@ -98,6 +101,10 @@ pub enum Verbs {
     CreateOnly,
     /// get and list (componentstatuses, metrics).
     ReadOnly,
+    /// All, in the order in which discovery lists those of custom resources.
+    Custom,
+    /// delete, deletecollection, get, list, watch: custom resources whose definition is going.
+    CustomEnding,
 }
 
 impl Verbs {
@@ -109,7 +116,15 @@ impl Verbs {
             Self::NoDeleteCollection => &["create", "delete", "get", "list", "patch", "update", "watch"],
             Self::CreateOnly => &["create"],
             Self::ReadOnly => &["get", "list"],
+            Self::Custom => &["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"],
+            Self::CustomEnding => &["delete", "deletecollection", "get", "list", "watch"],
         }
+    }
+
+    /// Whether objects of the kind are stored.
+    #[must_use]
+    pub fn store(self) -> bool {
+        !matches!(self, Self::CreateOnly | Self::ReadOnly)
     }
 }
 
@@ -333,7 +348,14 @@ impl Kind {
     /// What the common rules of `metadata` need to know of the kind.
     #[must_use]
     pub fn meta_rules(&self) -> MetaRules {
-        MetaRules { name: self.names.format(), namespaced: self.is_namespaced(), standard_finalizers: true }
+        let standard_finalizers = self.custom().is_none();
+        MetaRules { name: self.names.format(), namespaced: self.is_namespaced(), standard_finalizers }
+    }
+
+    /// What is particular to a custom kind; `None` for a built-in one.
+    #[must_use]
+    pub fn custom(&self) -> Option<&custom::Custom> {
+        self.strategy.custom()
     }
 
     /// Sets the rule for names.
@@ -451,6 +473,11 @@ pub trait Strategy: Send + Sync {
     /// paths such as `["status"]`; nobody becomes their owner by such a write.
     fn reset_fields(&self, _subresource: &str) -> &'static [&'static [&'static str]] {
         &[]
+    }
+
+    /// The definition behind a custom kind.
+    fn custom(&self) -> Option<&custom::Custom> {
+        None
     }
 
     /// Sentences for `Warning:` headers of a create (`old` is `None`) or an update.

@@ -8,11 +8,16 @@
 //! list    pages at one revision, filtered
 //! watch   the store's history, filtered
 //! ```
+//!
+//! Kinds that definitions make come and go (`definitions`); their objects are shown in the version asked
+//! for and kept in the one that the definition says (`custom`).
 
 mod admission;
 mod bootstrap;
 pub mod catalog;
 mod create;
+mod custom;
+mod definitions;
 pub mod delete;
 mod effect;
 pub mod events;
@@ -31,10 +36,11 @@ pub mod versions;
 pub mod watch;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::sync::watch as watch_value;
 
 use crate::kinds::Kind;
 use crate::schema::status::Status;
@@ -138,7 +144,7 @@ pub struct Registry(Arc<Inner>);
 
 struct Inner {
     store: Store,
-    catalog: RwLock<Arc<Catalog>>,
+    catalog: watch_value::Sender<Arc<Catalog>>,
     settings: Settings,
     /// Held while addresses and ports are chosen and the service is stored.
     services: tokio::sync::Mutex<()>,
@@ -146,6 +152,7 @@ struct Inner {
     quotas: tokio::sync::Mutex<()>,
     index: admission::Index,
     rbac: rbac::Rbac,
+    definitions: definitions::Definitions,
 }
 
 impl Registry {
@@ -154,19 +161,26 @@ impl Registry {
     pub fn new(store: Store, catalog: Catalog, settings: Settings) -> Self {
         Self(Arc::new(Inner {
             store,
-            catalog: RwLock::new(Arc::new(catalog)),
+            catalog: watch_value::Sender::new(Arc::new(catalog)),
             settings,
             services: tokio::sync::Mutex::new(()),
             quotas: tokio::sync::Mutex::new(()),
             index: admission::Index::default(),
             rbac: rbac::Rbac::default(),
+            definitions: definitions::Definitions::default(),
         }))
     }
 
     /// The kinds that are served now.
     #[must_use]
     pub fn catalog(&self) -> Arc<Catalog> {
-        Arc::clone(&self.0.catalog.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+        Arc::clone(&self.0.catalog.borrow())
+    }
+
+    /// Tells when the kinds that are served change.
+    #[must_use]
+    pub fn changes(&self) -> watch_value::Receiver<Arc<Catalog>> {
+        self.0.catalog.subscribe()
     }
 
     /// The store below.
@@ -248,6 +262,11 @@ impl Registry {
     /// # Errors
     /// 500 where the store fails.
     pub async fn find(&self, target: &Target) -> Result<Option<Record>, Status> {
+        Ok(self.raw(target).await?.map(|record| custom::shown(&target.kind, record)))
+    }
+
+    /// The object as it lies in the store, which for a custom kind may be another version of it.
+    async fn raw(&self, target: &Target) -> Result<Option<Record>, Status> {
         self.0.store.get(&target.key()).await.map_err(|error| failed(&error))
     }
 
@@ -270,7 +289,7 @@ impl Registry {
             .list(&catalog::storage_name(kind), namespace, store::ListRange::default())
             .await
             .map_err(|error| failed(&error))?;
-        Ok(listing.records.iter().map(Record::to_value).collect())
+        Ok(listing.records.into_iter().map(|record| custom::shown(kind, record).to_value()).collect())
     }
 }
 

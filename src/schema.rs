@@ -8,11 +8,13 @@ mod fuzz;
 
 pub mod age;
 pub mod canonical;
+pub mod cel;
 pub mod decode;
 pub mod duration;
 pub mod emit;
 pub mod field;
 pub mod json;
+pub mod json_path;
 pub mod merge;
 pub mod meta;
 pub mod names;

@@ -7,11 +7,13 @@ use serde_json::Value;
 
 use super::{Context, proto};
 use crate::kinds::Kind;
+use crate::kinds::custom::Custom;
 use crate::schema::decode::body::{self, Expected, Format};
 use crate::schema::decode::{self, Decoded};
 use crate::schema::field::{Errors, Path};
 use crate::schema::object::Object;
 use crate::schema::status::Status;
+use crate::schema::structural;
 use crate::schema::table::Type;
 use crate::schema::yaml as yaml_text;
 
@@ -54,7 +56,14 @@ pub fn object(
 ) -> Result<Value, Status> {
     let kind = &cx.kind;
     let expected = Expected { group: &kind.group, version: &kind.version, kind: &kind.kind };
-    typed(cx, bytes, &expected, validation, warnings)
+    let Some(custom) = kind.custom() else { return typed(cx, bytes, &expected, validation, warnings) };
+    let format = match media_type(&cx.headers).as_str() {
+        "application/json" => Format::Json,
+        "application/yaml" => Format::Yaml,
+        _ => return Err(unsupported()),
+    };
+    let decoded = body::custom(bytes, format, &expected, custom.compiled().schema())?;
+    settle(decoded, &expected, validation, warnings)
 }
 
 /// Reads a body as an object of another kind, which a subresource takes.
@@ -206,6 +215,9 @@ pub fn patched(
     warnings: &mut Vec<String>,
 ) -> Result<Value, Status> {
     let expected = Expected { group: &kind.group, version: &kind.version, kind: &kind.kind };
+    if let Some(custom) = kind.custom() {
+        return patched_custom(kind, custom, value, patch, validation, warnings);
+    }
     let found = body::found(value.text("/apiVersion"), value.text("/kind"), &expected);
     let found = found.map_err(|error| refuse_patch(patch, &error))?;
     if !found.is(&expected) {
@@ -213,6 +225,38 @@ pub fn patched(
     }
     let Some(ty) = schema(kind) else { return Ok(value.clone()) };
     let decoded = decode::retyped(value, ty).map_err(|error| refuse_patch(patch, &error))?;
+    match validation {
+        Validation::Ignore => {}
+        Validation::Warn => warnings.extend(decoded.warnings()),
+        Validation::Strict => {
+            if let Some(error) = decoded.strict_error() {
+                return Err(refuse_patch(patch, &error));
+            }
+        }
+    }
+    Ok(decoded.value)
+}
+
+fn patched_custom(
+    kind: &Kind,
+    custom: &Custom,
+    value: &Value,
+    patch: &[u8],
+    validation: Validation,
+    warnings: &mut Vec<String>,
+) -> Result<Value, Status> {
+    let (said, wanted) = (value.text("/apiVersion"), kind.api_version());
+    if value.text("/kind").is_empty() {
+        return Err(refuse_patch(patch, &format!("Object 'Kind' is missing in '{value}'")));
+    }
+    if said != wanted {
+        let detail = format!("the API version in the data ({said}) does not match the expected API version ({wanted})");
+        return Err(refuse_patch(patch, &detail));
+    }
+    let mut value = value.clone();
+    let strict =
+        structural::coerce(&mut value, custom.compiled().schema()).map_err(|error| refuse_patch(patch, &error))?;
+    let decoded = Decoded { value, strict };
     match validation {
         Validation::Ignore => {}
         Validation::Warn => warnings.extend(decoded.warnings()),

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
-use crate::kinds::{Kind, Scope, Verbs};
+use crate::kinds::{Kind, Scope};
 use crate::registry::Catalog;
 
 /// `GET /api`.
@@ -73,7 +73,9 @@ pub fn resources(catalog: &Catalog, group: &str, version: &str) -> Value {
             list.push(entry);
         }
     }
-    list.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
+    if !of(catalog, group, version).any(|kind| kind.custom().is_some()) {
+        list.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
+    }
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     let mut document = json!({"kind": "APIResourceList", "groupVersion": group_version, "resources": list});
     if !group.is_empty() {
@@ -119,7 +121,9 @@ pub fn aggregated(catalog: &Catalog, core: bool) -> Value {
                 .map(|version| {
                     let mut list: Vec<Value> =
                         of(catalog, group, version).map(|kind| aggregated_resource(kind)).collect();
-                    list.sort_by(|a, b| a["resource"].as_str().cmp(&b["resource"].as_str()));
+                    if !of(catalog, group, version).any(|kind| kind.custom().is_some()) {
+                        list.sort_by(|a, b| a["resource"].as_str().cmp(&b["resource"].as_str()));
+                    }
                     json!({"version": version, "resources": list, "freshness": "Current"})
                 })
                 .collect();
@@ -141,7 +145,12 @@ pub fn aggregated(catalog: &Catalog, core: bool) -> Value {
 fn aggregated_resource(kind: &Kind) -> Value {
     let mut entry = Map::new();
     entry.insert("resource".into(), kind.plural.as_ref().into());
-    entry.insert("responseKind".into(), response_kind("", "", &kind.kind));
+    // Kinds of the program leave out what is said around them.
+    let own = match kind.custom() {
+        Some(_) => response_kind(&kind.group, &kind.version, &kind.kind),
+        None => response_kind("", "", &kind.kind),
+    };
+    entry.insert("responseKind".into(), own.clone());
     let scope = if kind.scope == Scope::Namespaced { "Namespaced" } else { "Cluster" };
     entry.insert("scope".into(), scope.into());
     entry.insert("singularResource".into(), kind.singular.as_ref().into());
@@ -158,7 +167,7 @@ fn aggregated_resource(kind: &Kind) -> Value {
             .iter()
             .map(|sub| {
                 let response = if sub.kind.is_empty() {
-                    response_kind("", "", &kind.kind)
+                    own.clone()
                 } else if sub.group == kind.group && sub.version == kind.version {
                     response_kind("", "", sub.kind)
                 } else {
@@ -167,7 +176,9 @@ fn aggregated_resource(kind: &Kind) -> Value {
                 json!({"subresource": sub.name, "responseKind": response, "verbs": sub.verbs})
             })
             .collect();
-        list.sort_by(|a, b| a["subresource"].as_str().cmp(&b["subresource"].as_str()));
+        if kind.custom().is_none() {
+            list.sort_by(|a, b| a["subresource"].as_str().cmp(&b["subresource"].as_str()));
+        }
         entry.insert("subresources".into(), list.into());
     }
     Value::Object(entry)
@@ -180,7 +191,7 @@ fn response_kind(group: &str, version: &str, kind: &str) -> Value {
 /// A short name for the version in which a kind is stored, for clients that watch for migrations:
 /// the first eight bytes of the SHA-256 of `group/version/kind`.
 fn storage_hash(catalog: &Catalog, kind: &Arc<Kind>) -> Option<String> {
-    if matches!(kind.verbs, Verbs::CreateOnly | Verbs::ReadOnly) {
+    if !kind.verbs.store() {
         return None;
     }
     let stored = catalog.stored(kind);

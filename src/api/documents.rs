@@ -5,7 +5,7 @@ use hyper::{HeaderMap, Method, Response};
 use super::body::{self, Body};
 use super::negotiate::{self, Form};
 use super::request::Query;
-use super::{Api, discovery, health, index, metrics, no_page, oidc, openapi};
+use super::{Api, discovery, health, index, is_custom, metrics, no_page, oidc, openapi};
 use crate::registry::Catalog;
 use crate::schema::status::Status;
 
@@ -44,7 +44,8 @@ impl Api {
             ["api", ..] => return Err(Status::unknown_resource()),
             ["apis", group] => catalog.groups().iter().any(|(name, _)| name == group),
             ["apis", group, version] => {
-                if catalog.groups().iter().any(|(name, _)| name == group) && !catalog.has_version(group, version) {
+                let known = catalog.groups().iter().any(|(name, _)| name == group);
+                if known && !catalog.has_version(group, version) && !is_custom(&catalog, group) {
                     return Err(Status::unknown_resource());
                 }
                 catalog.has_version(group, version)

@@ -1,9 +1,11 @@
 //! `/openapi/v2` and `/openapi/v3`: the documents by which clients validate, explain and merge.
 //!
-//! They follow from the program and the kinds that are served, so their hash is one of these; a
+//! They follow from the program, the kinds that are served and the schemas of custom ones, so their hash is one of
+//! these; a
 //! document is written when it is asked for, straight through gzip where the client takes it.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -15,7 +17,7 @@ use super::body::{self, Body};
 use super::request::Query;
 use crate::kinds::Kind;
 use crate::registry::Catalog;
-use crate::schema::openapi::{self, Gvk, Resource, Subresource};
+use crate::schema::openapi::{self, Gvk, Resource, Source, Subresource};
 use crate::schema::status::Status;
 
 /// The answer, where the path is one of these.
@@ -34,10 +36,17 @@ pub fn answer(
     if *method != Method::GET && *method != Method::HEAD {
         return Err(Status::method_not_allowed());
     }
-    let hash = hash(catalog);
     let (group, version) = match (*edition, place) {
-        ("v3", []) => return Ok(Some(index(catalog, &hash))),
-        ("v2", []) => return document(headers, &hash, query, |out| write_v2(catalog, headers, out), v2_type(headers)),
+        ("v3", []) => return Ok(Some(index(catalog))),
+        ("v2", []) => {
+            return document(
+                headers,
+                &hash(catalog, None),
+                query,
+                |out| write_v2(catalog, headers, out),
+                v2_type(headers),
+            );
+        }
         ("v3", ["api", version]) => ("", *version),
         ("v3", ["apis", group, version]) => (*group, *version),
         _ => return Ok(None),
@@ -46,17 +55,17 @@ pub fn answer(
         return Ok(None);
     }
     let resources = resources(catalog);
+    let hash = hash(catalog, Some((group, version)));
     document(headers, &hash, query, |out| openapi::v3(group, version, &resources, out), "application/json")
 }
 
 /// The list of the documents of version 3.
-fn index(catalog: &Catalog, hash: &str) -> Response<Body> {
-    let places: Vec<String> = catalog
-        .groups()
-        .iter()
-        .flat_map(|(group, versions)| versions.iter().map(move |version| place(group, version)))
-        .collect();
-    let index = openapi::v3_index(places.iter().map(|place| (place.as_str(), hash)));
+fn index(catalog: &Catalog) -> Response<Body> {
+    let groups = catalog.groups();
+    let versions = groups.iter().flat_map(|(group, versions)| versions.iter().map(move |version| (group, version)));
+    let places: Vec<(String, String)> =
+        versions.map(|(group, version)| (place(group, version), hash(catalog, Some((group, version))))).collect();
+    let index = openapi::v3_index(places.iter().map(|(place, hash)| (place.as_str(), hash.as_str())));
     body::response(200, "application/json", body::full(index.to_string()))
 }
 
@@ -126,11 +135,19 @@ fn write_v2(catalog: &Catalog, headers: &HeaderMap, out: &mut dyn Write) -> io::
     if wants_protobuf(headers) { openapi::v2_protobuf(&resources, out) } else { openapi::v2(&resources, out) }
 }
 
-/// What the documents follow from: the program and the kinds.
-fn hash(catalog: &Catalog) -> String {
+/// What a document follows from: the program and the kinds, all or those of one group version, with the
+/// schemas of custom ones.
+fn hash(catalog: &Catalog, of: Option<(&str, &str)>) -> String {
     let mut digest = Digest::new(&SHA256);
     digest.update(env!("CARGO_PKG_VERSION").as_bytes());
-    for kind in catalog.iter() {
+    let meant = |kind: &&Arc<Kind>| of.is_none_or(|(group, version)| kind.group == group && kind.version == version);
+    for kind in catalog.iter().filter(meant) {
+        if let Some(custom) = kind.custom() {
+            digest.update(custom.packed());
+            digest.update(kind.plural.as_bytes());
+            digest.update(&[u8::from(kind.is_namespaced())]);
+            kind.subresources.iter().for_each(|sub| digest.update(sub.name.as_bytes()));
+        }
         for part in [&kind.group, &kind.version, &kind.kind] {
             digest.update(part.as_bytes());
             digest.update(b"/");
@@ -156,6 +173,6 @@ fn resource(kind: &Kind) -> Resource<'_> {
         namespaced: kind.is_namespaced(),
         verbs: kind.verbs.names().to_vec(),
         subresources: subresources.collect(),
-        schema: None,
+        schema: kind.custom().map(|custom| custom as &dyn Source),
     }
 }

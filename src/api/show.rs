@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::negotiate::{Form, Shape};
+use crate::kinds::apiextensions::definition;
 use crate::kinds::parts::table;
 use crate::kinds::{Column, Kind, Verbs};
 use crate::registry::versions;
@@ -282,7 +283,8 @@ impl Show {
     /// Whether a table without rows has `null` for them, as upstream's of kinds without columns.
     #[must_use]
     pub fn null_rows(&self) -> bool {
-        !self.own && self.is_builtin()
+        let plain = !self.own && self.is_builtin();
+        plain || definition::is(&self.kind)
     }
 
     fn row(&self, object: &Value) -> Value {
@@ -315,6 +317,12 @@ impl Show {
             "kind": "PartialObjectMetadata",
             "metadata": meta,
         })
+    }
+
+    /// Whether lists say `continue` even where nothing follows, as those of custom objects do.
+    #[must_use]
+    pub fn names_continue(&self) -> bool {
+        self.kind.custom().is_some() && self.form.shape == Shape::Whole
     }
 
     fn schema(&self) -> Option<Type<'static>> {

@@ -12,20 +12,20 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tracing::debug;
 
 use super::cluster::{Cluster, Head, Owner};
 use super::namespace::NamespaceController;
 use super::quota::QuotaController;
 use super::{Controller, ObjectKey, Source};
-use crate::kinds::{Kind, Propagation, Verbs};
+use crate::kinds::{Kind, Propagation};
 use crate::registry::delete::{FOREGROUND, ORPHAN};
 use crate::registry::events::EventType;
 use crate::registry::filter::Filter;
 use crate::registry::list::ListOptions;
 use crate::registry::queue::Queue;
-use crate::registry::{Registry, Target};
+use crate::registry::{Catalog, Registry, Target};
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 use crate::store::EventKind;
@@ -46,6 +46,8 @@ pub struct GarbageCollector {
     gone: Mutex<VecDeque<Uid>>,
     queue: std::sync::OnceLock<Arc<Queue<ObjectKey>>>,
     namespaces: Arc<NamespaceController>,
+    /// The kinds by their numbers.
+    numbers: Mutex<Vec<Arc<Kind>>>,
     quotas: Arc<QuotaController>,
 }
 
@@ -59,21 +61,72 @@ impl GarbageCollector {
             gone: Mutex::default(),
             queue: std::sync::OnceLock::new(),
             namespaces: Arc::clone(namespaces),
+            numbers: Mutex::default(),
             quotas: Arc::clone(quotas),
         }
     }
 
-    /// Follows all kinds until it is dropped.
+    /// Follows all kinds until it is dropped; those that definitions make while they are there.
     pub async fn follow(self: Arc<Self>) {
-        let catalog = self.cluster.registry.catalog();
+        let mut changes = self.cluster.registry.changes();
         let mut tasks = JoinSet::new();
-        for (number, kind) in catalog.iter().enumerate() {
-            let stored = matches!(kind.verbs, Verbs::All | Verbs::NoDeleteCollection);
-            if stored && kind.conversion.is_none() {
-                tasks.spawn(Arc::clone(&self).follow_kind(Arc::clone(kind), u16::try_from(number).unwrap_or(u16::MAX)));
+        let mut followed: Vec<(Arc<Kind>, AbortHandle)> = Vec::new();
+        loop {
+            let catalog = Arc::clone(&changes.borrow_and_update());
+            // What stands in several versions is stored once; of a custom kind one is as good as another.
+            let served = |kind: &Arc<Kind>| {
+                let first =
+                    catalog.by_resource(&kind.group, &kind.plural).is_some_and(|first| Arc::ptr_eq(first, kind));
+                kind.verbs.store() && kind.conversion.is_none() && (kind.custom().is_none() || first)
+            };
+            followed.retain(|(kind, task)| {
+                let stays = catalog.iter().any(|one| Arc::ptr_eq(one, kind)) && served(kind);
+                if !stays {
+                    task.abort();
+                }
+                stays
+            });
+            for kind in catalog.iter().filter(|kind| served(kind)) {
+                if !followed.iter().any(|(one, _)| Arc::ptr_eq(one, kind)) {
+                    let number = self.number(kind);
+                    followed
+                        .push((Arc::clone(kind), tasks.spawn(Arc::clone(&self).follow_kind(Arc::clone(kind), number))));
+                }
+            }
+            self.forget(&catalog);
+            if changes.changed().await.is_err() {
+                return;
+            }
+            while tasks.try_join_next().is_some() {}
+        }
+    }
+
+    /// The number of a kind: that of its resource, which never changes.
+    fn number(&self, kind: &Arc<Kind>) -> u16 {
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |one: &Arc<Kind>| one.group == kind.group && one.plural == kind.plural;
+        let at = numbers.iter().position(same).unwrap_or(numbers.len());
+        match numbers.get_mut(at) {
+            Some(place) => *place = Arc::clone(kind),
+            None => numbers.push(Arc::clone(kind)),
+        }
+        u16::try_from(at).unwrap_or(u16::MAX)
+    }
+
+    /// Objects of kinds that are served no more are gone.
+    fn forget(&self, catalog: &Catalog) {
+        let numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (number, kind) in numbers.iter().enumerate() {
+            if catalog.by_resource(&kind.group, &kind.plural).is_none() {
+                let number = u16::try_from(number).unwrap_or(u16::MAX);
+                let lost = {
+                    let mut index = self.index();
+                    index.begin(number);
+                    index.end(number)
+                };
+                lost.into_iter().for_each(|uid| self.lost(uid));
             }
         }
-        while tasks.join_next().await.is_some() {}
     }
 
     async fn follow_kind(self: Arc<Self>, kind: Arc<Kind>, number: u16) {
@@ -141,9 +194,8 @@ impl GarbageCollector {
     }
 
     fn target(&self, place: &Place) -> Option<Target> {
-        let catalog = self.cluster.registry.catalog();
-        let kind = catalog.iter().nth(usize::from(place.kind))?;
-        Some(Target::new(kind, place.namespace(), place.name()))
+        let numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(Target::new(numbers.get(usize::from(place.kind))?, place.namespace(), place.name()))
     }
 
     async fn sync(&self, uid: Uid) -> Result<Option<Duration>, Status> {

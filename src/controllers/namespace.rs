@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::cluster::Cluster;
 use super::{Controller, ObjectKey, Source};
-use crate::kinds::{Kind, Propagation, Verbs};
+use crate::kinds::{Kind, Propagation};
 use crate::registry::queue::Queue;
 use crate::registry::{Part, Registry, Target};
 use crate::schema::object::Object;
@@ -119,7 +119,7 @@ impl NamespaceController {
         }
         let mut seen: HashSet<(&str, &str)> = HashSet::new();
         for kind in catalog.iter() {
-            let stored = matches!(kind.verbs, Verbs::All | Verbs::NoDeleteCollection);
+            let stored = kind.verbs.store();
             // What stands in several versions is stored once.
             let other = kind.conversion.is_some() || kind.plural == "pods";
             if kind.is_namespaced() && stored && !other && seen.insert((&kind.group, &kind.plural)) {

@@ -2,6 +2,8 @@
 
 use super::Kind;
 use super::admission::{policies, webhooks};
+use super::apiextensions::definition;
+use super::apiregistration::api_service;
 use super::apps::{controller_revision, daemon_set, deployment, replica_set, stateful_set};
 use super::autoscaling::pod_autoscaler;
 use super::batch::{cron_job, job};
@@ -42,6 +44,7 @@ pub fn all() -> Vec<Kind> {
         secret::kind(),
         service_account::kind(),
         service::kind(),
+        api_service::kind(),
         controller_revision::kind(),
         daemon_set::kind(),
         deployment::kind(),
@@ -75,6 +78,7 @@ pub fn all() -> Vec<Kind> {
         storage_class::kind(),
         volume_attachment::kind(),
         attributes_class::kind(),
+        definition::kind(),
         priority_class::kind(),
         policies::mutating(),
         policies::mutating_binding(),

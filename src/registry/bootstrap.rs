@@ -52,6 +52,7 @@ impl Registry {
             let name = "system:aggregated-metrics-reader";
             self.ensure("rbac.authorization.k8s.io", "clusterroles", "", name, reader, &options).await?;
         }
+        self.open_definitions().await?;
         if new {
             self.store().begin_history();
         }

@@ -18,6 +18,14 @@ impl Catalog {
         Self { kinds: kinds.into_iter().map(Arc::new).collect() }
     }
 
+    /// The same built-in kinds with these custom ones behind them.
+    #[must_use]
+    pub fn with_custom(&self, custom: impl IntoIterator<Item = Arc<Kind>>) -> Self {
+        let mut kinds: Vec<Arc<Kind>> = self.kinds.iter().filter(|kind| kind.custom().is_none()).cloned().collect();
+        kinds.extend(custom);
+        Self { kinds }
+    }
+
     /// All kinds.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Kind>> {
         self.kinds.iter()
@@ -38,6 +46,9 @@ impl Catalog {
     /// The kind and version in which the objects of a kind are stored.
     #[must_use]
     pub fn stored<'a>(&'a self, kind: &'a Arc<Kind>) -> &'a Arc<Kind> {
+        if let Some(custom) = kind.custom() {
+            return self.resource(&kind.group, custom.storage_version(), &kind.plural).unwrap_or(kind);
+        }
         let found = kind.conversion.and_then(|to| self.resource(to.group(), to.version(), &kind.plural));
         found.unwrap_or(kind)
     }

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Part, Registry, Target, WriteOptions, Written, admission, catalog, effect, failed, fields, meta, now};
+use super::{
+    Part, Registry, Target, WriteOptions, Written, admission, catalog, custom, effect, failed, fields, meta, now,
+};
+use crate::kinds::custom::Custom;
 use crate::kinds::{Kind, NameRule};
 use crate::schema::canonical::{canonical, stored};
 use crate::schema::field::Errors;
 use crate::schema::meta as rules;
 use crate::schema::object::Object;
-use crate::schema::status::Status;
+use crate::schema::status::{Details, Status};
 use crate::schema::table::Type;
 use crate::store::{self, Key, Record, Write};
 
@@ -82,6 +85,15 @@ impl Registry {
             return Err(Status::unclassified("resourceVersion should not be set on objects to be created"));
         }
         let at = now();
+        custom::check_type(kind, &object)?;
+        if kind.custom().is_some_and(Custom::is_ending) {
+            let message = "create not allowed while custom resource definition is terminating";
+            return Err(Status::new(405, "MethodNotAllowed", message).with_details(Details {
+                group: kind.group.to_string(),
+                kind: kind.plural.to_string(),
+                ..Details::default()
+            }));
+        }
         let mut warnings: Vec<String> = effect::warning(kind).filter(|_| self.settings().acts).into_iter().collect();
         prepare_type(kind, &mut object);
         kind.strategy.default(&mut object);
@@ -123,6 +135,7 @@ impl Registry {
         drop(allocated);
         if let Some(revision) = stored.map_err(|status| status.with_warnings(&warnings))? {
             object.metadata_mut().insert("resourceVersion".into(), revision.to_string().into());
+            self.written(kind, object.name()).await?;
         }
         Ok(Written { object, warnings, created: true })
     }
@@ -142,7 +155,7 @@ impl Registry {
                 return Ok(None);
             }
             let changes_quotas = charged.is_some();
-            let record = Record::from_value(key.clone(), object);
+            let record = custom::record(kind, key.clone(), object);
             match self.commit_charged(kind, object.name(), charged, Write::Create { record }).await {
                 Ok(record) => return Ok(Some(record.revision)),
                 Err(status) if status.reason == "AlreadyExists" => {

@@ -6,11 +6,12 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Registry, Target, WriteOptions, admission, meta, now};
+use super::{Registry, Target, WriteOptions, admission, custom, meta, now};
+use crate::kinds::apiextensions::definition;
 use crate::kinds::{Kind, Propagation};
 use crate::schema::object::Object;
 use crate::schema::status::{Details, Status, success};
-use crate::store::{Record, Write};
+use crate::store::Write;
 
 /// The finalizer that keeps an object until its dependents are let go.
 pub const ORPHAN: &str = "orphan";
@@ -83,7 +84,7 @@ impl Registry {
             if options.dry_run {
                 return Ok(if gone { Deleted::Gone(object) } else { Deleted::Waiting(object) });
             }
-            let next = Record::from_value(record.key.clone(), &object);
+            let next = custom::record(&target.kind, record.key.clone(), &object);
             let writes = match (gone, object == old) {
                 (false, _) => vec![Write::Update { record: next, expect: record.revision }],
                 (true, true) => {
@@ -99,6 +100,7 @@ impl Registry {
                 Ok(stored) => {
                     let mut object = object;
                     object.metadata_mut().insert("resourceVersion".into(), stored.revision.to_string().into());
+                    self.written(&target.kind, &target.name).await?;
                     return Ok(if gone { Deleted::Gone(object) } else { Deleted::Waiting(object) });
                 }
                 Err(status) if status.code == 409 => {}
@@ -146,6 +148,9 @@ enum Decision {
 fn decide(kind: &Kind, old: &Value, delete: &DeleteOptions, now: Timestamp) -> Decision {
     if kind.group.is_empty() && kind.plural == "namespaces" {
         return decide_namespace(old, delete, now);
+    }
+    if definition::is(kind) && !old.is_deleting() {
+        return decide_definition(old, now);
     }
     let mut object = old.clone();
     let graceful = kind.strategy.grace(old, None).is_some();
@@ -201,6 +206,23 @@ fn decide_namespace(old: &Value, delete: &DeleteOptions, now: Timestamp) -> Deci
         return Decision::AsItIs;
     }
     Decision::Now(object)
+}
+
+/// A definition stays until its objects are gone.
+fn decide_definition(old: &Value, now: Timestamp) -> Decision {
+    let mut object = old.clone();
+    let at = now.to_string();
+    let metadata = object.metadata_mut();
+    metadata.insert("deletionTimestamp".into(), at.clone().into());
+    let finalizers = metadata.entry("finalizers").or_insert_with(|| json!([]));
+    if let Some(list) = finalizers.as_array_mut()
+        && !list.iter().any(|one| one == definition::CLEANUP)
+    {
+        list.push(definition::CLEANUP.into());
+    }
+    let message = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon";
+    definition::status::set(&mut object, "Terminating", "True", "InstanceDeletionPending", message, &at);
+    Decision::Wait(object)
 }
 
 enum Shortened {

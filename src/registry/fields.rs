@@ -1,11 +1,14 @@
 //! Who manages which field: `metadata.managedFields` after each kind of write.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::create::type_of;
 use super::{Catalog, Part, WriteOptions, now, versions};
 use crate::kinds::Kind;
+use crate::kinds::custom::{Compiled, Custom, Scale};
 use crate::schema::merge::reset::{Reset, reset_fields};
 use crate::schema::merge::scale::{self, Replicas};
 use crate::schema::merge::update::{Sibling, Subject, Writer, update};
@@ -48,16 +51,24 @@ fn set(
 /// versions of its objects.
 fn with_subject<T>(catalog: &Catalog, kind: &Kind, act: impl FnOnce(Subject<'_>) -> T) -> T {
     let version = kind.api_version();
-    let others: Vec<(String, &Kind)> =
-        catalog.siblings(kind).map(|other| (other.api_version(), other.as_ref())).collect();
+    let compiled = kind.custom().map(Custom::compiled);
+    let others: Vec<(String, &Kind, Option<Arc<Compiled>>)> = catalog
+        .siblings(kind)
+        .map(|other| (other.api_version(), other.as_ref(), other.custom().map(Custom::compiled)))
+        .collect();
     let ways: Vec<_> =
-        others.iter().map(|(_, other)| move |object: &Value| versions::converted(kind, other, object)).collect();
+        others.iter().map(|(_, other, _)| move |object: &Value| versions::converted(kind, other, object)).collect();
     let siblings: Vec<Sibling<'_>> = others
         .iter()
         .zip(&ways)
-        .map(|((version, other), way)| Sibling { api_version: version, typing: type_of(other), convert: way })
+        .map(|((version, other, compiled), way)| Sibling {
+            api_version: version,
+            typing: typing(other, compiled.as_deref()),
+            convert: way,
+        })
         .collect();
-    act(Subject { typing: type_of(kind), api_version: &version, kind: &kind.kind, versions: &[], siblings: &siblings })
+    let typing = typing(kind, compiled.as_deref());
+    act(Subject { typing, api_version: &version, kind: &kind.kind, versions: &[], siblings: &siblings })
 }
 
 /// The object that a server-side apply makes, with its managed fields.
@@ -90,13 +101,18 @@ pub fn of_request(object: &mut Value, kind: &str, subresource: &str, options: &W
 /// Where the kinds with a `scale` keep their number of replicas.
 const REPLICAS: [&str; 2] = ["spec", "replicas"];
 
+fn replicas(kind: &Kind) -> Vec<&str> {
+    kind.custom().and_then(Custom::scale).map_or_else(|| REPLICAS.to_vec(), Scale::spec_path)
+}
+
 /// The managed fields of a Scale, taken from those of its object.
 ///
 /// # Errors
 /// 500 for entries that cannot be read.
 pub fn of_scale(kind: &Kind, object: &Value) -> Result<Option<Value>, Status> {
     let version = kind.api_version();
-    let places = [Replicas { api_version: &version, path: &REPLICAS }];
+    let path = replicas(kind);
+    let places = [Replicas { api_version: &version, path: &path }];
     scale::to_scale(managed::of(object), &places).map_err(Status::internal)
 }
 
@@ -121,7 +137,8 @@ pub fn apply_scale(old: &Value, patch: &Value, options: &WriteOptions, force: bo
 /// 500 for entries that cannot be read.
 pub fn from_scale(kind: &Kind, object: &mut Value, scale: &Value) -> Result<(), Status> {
     let version = kind.api_version();
-    let places = [Replicas { api_version: &version, path: &REPLICAS }];
+    let path = replicas(kind);
+    let places = [Replicas { api_version: &version, path: &path }];
     let list = scale::to_parent(managed::of(object), managed::of(scale), &version, &places);
     managed::put(object, list.map_err(Status::internal)?);
     Ok(())
@@ -132,7 +149,18 @@ fn scale_subject() -> Subject<'static> {
     Subject { typing, api_version: "autoscaling/v1", kind: "Scale", versions: &[], siblings: &[] }
 }
 
+/// The type of a kind: its own where a definition makes it.
+fn typing<'a>(kind: &Kind, compiled: Option<&'a Compiled>) -> Option<Type<'a>> {
+    match compiled {
+        Some(compiled) => compiled.typing(),
+        None => type_of(kind),
+    }
+}
+
 /// The fields that nobody can set through this part of the object.
 fn reset(kind: &Kind, part: Part) -> Reset<'static> {
+    if kind.custom().is_some() && part == Part::Status {
+        return Reset::of(&[&["metadata"], &["spec"]]);
+    }
     reset_fields(&kind.group, &kind.kind, part.name(), kind.has_status())
 }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_
 use serde::{Deserialize, Serialize};
 
 use super::filter::Filter;
-use super::{Registry, catalog, failed};
+use super::{Registry, catalog, custom, failed};
 use crate::kinds::Kind;
 use crate::schema::field::quote;
 use crate::schema::status::Status;
@@ -194,6 +194,7 @@ impl Lister {
         }
         loop {
             while let Some(record) = self.buffer.pop_front() {
+                let record = custom::shown(&self.kind, record);
                 self.after = Some((record.key.namespace.clone(), record.key.name.clone()));
                 if self.filter.matches(&self.kind, &record) {
                     if let Some(left) = &mut self.left {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::create::{check, normalise, prepare_type, settle};
-use super::{Registry, Target, WriteOptions, Written, admission, catalog, effect, fields, meta, now, versions};
+use super::{Registry, Target, WriteOptions, Written, admission, catalog, custom, effect, fields, meta, now, versions};
 use crate::kinds::Kind;
 use crate::schema::field::{Errors, Path};
 use crate::schema::merge::managed;
@@ -81,8 +81,8 @@ impl Registry {
         let mut tries = 0;
         loop {
             tries += 1;
-            let record = self.get(target).await?;
-            let old = record.to_value();
+            let record = self.raw(target).await?.ok_or_else(|| target.not_found())?;
+            let old = custom::shown(&target.kind, record.clone()).to_value();
             let shown = versions::shown(&target.kind, &old);
             let changed = change(&shown)?;
             let conditional = {
@@ -111,6 +111,7 @@ impl Registry {
         let kind = &target.kind;
         let Changed { mut object, managed, uid } = changed;
         let at = now();
+        custom::check_type(kind, &object)?;
         let mut warnings: Vec<String> = effect::warning(kind).filter(|_| self.settings().acts).into_iter().collect();
         prepare_type(kind, &mut object);
         kind.strategy.default(&mut object);
@@ -153,10 +154,15 @@ impl Registry {
         let charged = admission::charge(self, &change).await.map_err(|status| status.with_warnings(&warnings))?;
         settle(&stored_kind, &mut object);
 
-        if object == *old || options.dry_run {
+        if options.dry_run {
             return Ok(Written { object, warnings, created: false });
         }
-        let next = Record::from_value(record.key.clone(), &object);
+        let next = custom::record(kind, record.key.clone(), &object);
+        // An object of a custom kind that is kept in an older form is written anew, even if it is the same.
+        let same = object == *old && (kind.custom().is_none() || next.head == record.head);
+        if same {
+            return Ok(Written { object, warnings, created: false });
+        }
         let ends = ends(kind, &object, old);
         let write = if ends {
             Write::Delete { key: record.key.clone(), expect: Some(record.revision), last: Some(next) }
@@ -174,6 +180,7 @@ impl Registry {
         // What goes with its last finalizer is shown in the version that it had.
         let revision = if ends { record.revision } else { stored.revision };
         object.metadata_mut().insert("resourceVersion".into(), revision.to_string().into());
+        self.written(kind, &target.name).await?;
         Ok(Written { object, warnings, created: false })
     }
 }
@@ -203,7 +210,7 @@ fn preconditions(target: &Target, object: &Value, uid: Option<&str>, old: &Value
             let mut errors = Errors::new();
             let path = Path::new("metadata").child("resourceVersion");
             errors.invalid_raw(&path, "0", "must be specified for an update");
-            return Err(Status::invalid(kind.home_group(), &kind.kind, &target.name, &errors));
+            return Err(Status::invalid(kind.home_group(), &kind.plural, &target.name, &errors));
         }
     } else if wanted.parse::<u64>().is_err() {
         return Err(Status::unclassified(format!(

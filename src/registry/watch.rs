@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::filter::Filter;
-use super::{Registry, catalog, failed};
+use super::{Registry, catalog, custom, failed};
 use crate::kinds::Kind;
 use crate::schema::status::Status;
 use crate::store::{self, EventKind, Record};
@@ -26,6 +26,8 @@ pub struct Watcher {
     kind: Arc<Kind>,
     filter: Filter,
     after: u64,
+    /// For custom kinds: what ends the watch when the kind goes or changes.
+    served: Option<custom::Served>,
 }
 
 impl Registry {
@@ -44,7 +46,8 @@ impl Registry {
             store::Error::Expired { oldest } => too_old(from.unwrap_or_default(), oldest),
             other => failed(&other),
         })?;
-        Ok(Watcher { watch, kind: Arc::clone(kind), filter, after: from.unwrap_or_default() })
+        let served = kind.custom().map(|_| custom::Served::new(self, kind));
+        Ok(Watcher { watch, kind: Arc::clone(kind), filter, after: from.unwrap_or_default(), served })
     }
 }
 
@@ -55,7 +58,15 @@ impl Watcher {
     /// 410 where the watcher was too slow and the history has passed it by. It ends then.
     pub async fn next(&mut self) -> Option<Result<Event, Status>> {
         loop {
-            let event = match self.watch.next().await? {
+            let next = match &mut self.served {
+                None => self.watch.next().await,
+                Some(served) => tokio::select! {
+                    biased;
+                    event = self.watch.next() => event,
+                    () = served.ends() => None,
+                },
+            };
+            let event = match next? {
                 Ok(event) => event,
                 Err(store::Error::Expired { oldest }) => {
                     return Some(Err(too_old(self.watch.position(), oldest)));
@@ -65,6 +76,7 @@ impl Watcher {
             if event.revision <= self.after {
                 continue;
             }
+            let event = custom::event(&self.kind, event);
             let matched = event.previous.as_ref().is_some_and(|old| self.filter.matches(&self.kind, old));
             let kind = match event.kind {
                 EventKind::Deleted if matched || self.filter.matches(&self.kind, &event.record) => EventKind::Deleted,

@@ -277,7 +277,7 @@ fn odd_schemas_and_objects_are_walked() {
         black_box(structural::coerce(&mut object, &schema).is_ok());
         structural::default(&mut object, &schema);
         let mut errors = Errors::new();
-        structural::validate(&object, &schema, &Path::new("spec"), &mut errors);
+        structural::validate(&object, None, &schema, &Path::new("spec"), &mut errors);
         black_box(structural::table("e.x", "v1", "K", &schema).is_ok());
         structural::prune(&mut object, &schema);
         let pruned = object.clone();

@@ -13,6 +13,7 @@ mod tests;
 
 pub use descriptions::field as field_description;
 
+use std::fmt;
 use std::io::{self, Write};
 
 use serde_json::Value;
@@ -51,8 +52,21 @@ pub struct Resource<'a> {
     pub verbs: Vec<&'a str>,
     /// Its parts with an address of their own.
     pub subresources: Vec<Subresource<'a>>,
-    /// The schema of a custom resource (`openAPIV3Schema`); `None` for a built-in kind.
-    pub schema: Option<&'a Value>,
+    /// Where the schema of a custom resource comes from; `None` for a built-in kind.
+    pub schema: Option<&'a dyn Source>,
+}
+
+/// Gives the schema of a custom resource (`openAPIV3Schema`) when it is its turn to be written, so that
+/// not all of them are there at once.
+pub trait Source: fmt::Debug {
+    /// The schema.
+    fn schema(&self) -> Value;
+}
+
+impl Source for Value {
+    fn schema(&self) -> Value {
+        self.clone()
+    }
 }
 
 /// A part of a resource with an address of its own.

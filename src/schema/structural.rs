@@ -14,7 +14,7 @@ mod validate;
 use serde_json::{Map, Value};
 
 pub use table::table;
-pub use validate::{validate, validate_embedded, validate_lists};
+pub use validate::{counterpart, validate, validate_embedded, validate_lists};
 
 use super::canonical::canonical;
 use super::decode::{metadata_type, retyped};
@@ -24,6 +24,33 @@ const META: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
 /// A schema; `None` allows nothing.
 type Schema<'a> = Option<&'a Value>;
+
+/// Longest text, in bytes, that is matched with a pattern. With [`PATTERN_BYTES`] it bounds what a match costs.
+pub const MATCHED_MAX: usize = 64 * 1024;
+
+/// Bytes that a pattern may take when it is compiled.
+const PATTERN_BYTES: usize = 256 * 1024;
+
+/// Compiles a pattern; matching takes linear time.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn regex(pattern: &str) -> Result<regex_lite::Regex, String> {
+    let builder = regex_lite::RegexBuilder::new(pattern).size_limit(PATTERN_BYTES).build();
+    builder.map_err(|error| error.to_string())
+}
+
+/// Whether a pattern compiles. One that uses classes which this engine leaves out (`\p{…}`) is taken, and
+/// matches everything.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn pattern(text: &str) -> Result<(), String> {
+    match regex(text) {
+        Err(error) if !text.contains("\\p") && !text.contains("\\P") && !text.contains("[[:") => Err(error),
+        _ => Ok(()),
+    }
+}
 
 /// Brings a custom resource that was just read to the form of its schema: `metadata` read by its type,
 /// unknown fields and senseless nulls gone. Returns the strict errors in upstream's order.

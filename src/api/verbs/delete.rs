@@ -130,11 +130,14 @@ pub async fn collection(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>
         }
         items.push(object);
     }
-    let answer = json!({
+    let mut answer = json!({
         "apiVersion": cx.kind.api_version(),
         "kind": format!("{}List", cx.kind.kind),
         "metadata": {"resourceVersion": lister.revision().to_string()},
         "items": items,
     });
+    if cx.kind.custom().is_some() {
+        answer["metadata"]["continue"] = "".into();
+    }
     Ok(done(cx, 200, &answer, &warnings(cx, said)))
 }

@@ -126,6 +126,9 @@ fn list_meta(lister: &Lister, show: &Show) -> Value {
     if !show.is_stored() {
         return Value::Object(meta);
     }
+    if show.names_continue() {
+        meta.insert("continue".into(), "".into());
+    }
     meta.insert("resourceVersion".into(), lister.revision().to_string().into());
     if let Some((next, remaining)) = lister.rest() {
         meta.insert("continue".into(), next.encode().into());

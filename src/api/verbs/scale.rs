@@ -12,6 +12,8 @@ use super::super::{Context, body};
 use super::patch::Patch;
 use super::write::{Options, check_name};
 use crate::kinds;
+use crate::kinds::Kind;
+use crate::kinds::custom::{Custom, Field, Scale, field};
 use crate::registry::{Changed, Part, fields};
 use crate::schema::field::{Errors, Path};
 use crate::schema::merge::{json_patch, merge_patch};
@@ -20,13 +22,10 @@ use crate::schema::selector;
 use crate::schema::status::Status;
 
 /// The Scale of an object.
-fn scale_of(object: &Value) -> Value {
-    let selector = match object.pointer("/spec/selector") {
-        Some(selector) if selector.get("matchLabels").is_some() || selector.get("matchExpressions").is_some() => {
-            selector::format_object(selector)
-        }
-        Some(Value::Object(labels)) => selector::format_labels(Some(labels)),
-        _ => String::new(),
+fn scale_of(kind: &Kind, object: &Value) -> Result<Value, Status> {
+    let (replicas, present, selector) = match kind.custom().and_then(Custom::scale) {
+        Some(scale) => custom(scale, object)?,
+        None => builtin(object),
     };
     let mut meta = serde_json::Map::new();
     for key in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
@@ -35,15 +34,55 @@ fn scale_of(object: &Value) -> Value {
         }
     }
     let mut spec = serde_json::Map::new();
-    let replicas = object.int("/spec/replicas").unwrap_or(0);
     if replicas != 0 {
         spec.insert("replicas".into(), replicas.into());
     }
-    let mut status = json!({"replicas": object.int("/status/replicas").unwrap_or(0)});
+    let mut status = json!({ "replicas": present });
     if !selector.is_empty() {
         status["selector"] = selector.into();
     }
-    json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": meta, "spec": spec, "status": status})
+    Ok(json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": meta, "spec": spec, "status": status}))
+}
+
+/// Replicas asked for, replicas there are, and their selector, where a definition says that they are.
+fn custom(scale: &Scale, object: &Value) -> Result<(i64, i64, String), Status> {
+    let number = |path: &str| match field(object, path) {
+        Field::Found(value) => Ok(value.as_i64()),
+        Field::Absent => Ok(None),
+        Field::Blocked(words) => Err(Status::internal(words)),
+    };
+    let replicas = number(&scale.spec)?
+        .ok_or_else(|| Status::internal(format_args!("the spec replicas field {:?} does not exist", scale.spec)))?;
+    let selector = match field(object, &scale.selector) {
+        Field::Found(Value::String(text)) if !scale.selector.is_empty() => text.clone(),
+        _ => String::new(),
+    };
+    Ok((replicas, number(&scale.status)?.unwrap_or(0), selector))
+}
+
+/// The same of a kind of the program.
+fn builtin(object: &Value) -> (i64, i64, String) {
+    let selector = match object.pointer("/spec/selector") {
+        Some(selector) if selector.get("matchLabels").is_some() || selector.get("matchExpressions").is_some() => {
+            selector::format_object(selector)
+        }
+        Some(Value::Object(labels)) => selector::format_labels(Some(labels)),
+        _ => String::new(),
+    };
+    (object.int("/spec/replicas").unwrap_or(0), object.int("/status/replicas").unwrap_or(0), selector)
+}
+
+/// Puts the number of replicas where the kind keeps it.
+fn put(kind: &Kind, object: &mut Value, replicas: i64) {
+    let path = kind.custom().and_then(Custom::scale).map_or_else(|| vec!["spec", "replicas"], Scale::spec_path);
+    let mut place = object;
+    for name in path {
+        if !place.is_object() {
+            *place = json!({});
+        }
+        place = &mut place[name];
+    }
+    *place = replicas.into();
 }
 
 /// A Scale in the form that is asked for.
@@ -58,7 +97,7 @@ fn shown(cx: &Context<'_>, scale: &Value) -> Result<Response<Body>, Status> {
 /// 404 where the object is not there.
 pub async fn get(cx: &Context<'_>) -> Result<Response<Body>, Status> {
     let object = cx.api.registry().get(&cx.target()).await?.to_value();
-    shown(cx, &scale_of(&object))
+    shown(cx, &scale_of(&cx.kind, &object)?)
 }
 
 /// Changes the scale by an update or a patch.
@@ -84,7 +123,7 @@ pub async fn write(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Sta
     };
     let write = cx.write_options(options.dry_run);
     let mut change = |old: &Value| {
-        let mut before = scale_of(old);
+        let mut before = scale_of(&cx.kind, old)?;
         if let Some(list) = fields::of_scale(&cx.kind, old)? {
             before.metadata_mut().insert("managedFields".into(), list);
         }
@@ -104,17 +143,19 @@ pub async fn write(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Sta
             fields::update_scale(&before, &mut scale, &write);
         }
         let replicas = scale.int("/spec/replicas").unwrap_or(0);
-        if replicas < 0 {
+        if replicas < 0 && cx.kind.custom().is_none() {
             let mut errors = Errors::new();
             let path = Path::new("spec").child("replicas");
             errors.invalid(&path, &replicas.into(), "must be greater than or equal to 0");
             return Err(Status::invalid("autoscaling", "Scale", scale.name(), &errors));
         }
         let mut object = old.clone();
-        object.section_mut("spec").insert("replicas".into(), replicas.into());
+        put(&cx.kind, &mut object, replicas);
         fields::from_scale(&cx.kind, &mut object, &scale)?;
         match scale.pointer("/metadata/resourceVersion") {
             Some(said) => object.metadata_mut().insert("resourceVersion".into(), said.clone()),
+            // Custom objects are never changed without a version: it is the one that was read.
+            None if cx.kind.custom().is_some() => None,
             None => object.metadata_mut().remove("resourceVersion"),
         };
         let uid = Some(scale.uid().to_owned()).filter(|uid| !uid.is_empty());
@@ -122,7 +163,7 @@ pub async fn write(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Sta
     };
     let written = cx.api.registry().update(&cx.target(), Part::Sub("scale"), &mut change, &write).await?;
     warnings.extend(written.warnings);
-    let mut response = shown(cx, &scale_of(&written.object))?;
+    let mut response = shown(cx, &scale_of(&cx.kind, &written.object)?)?;
     super::super::warn(&mut response, &warnings);
     Ok(response)
 }

@@ -20,6 +20,12 @@ impl<'a> Reset<'a> {
         Self::Fields(Set::new())
     }
 
+    /// These fields and all below them are left as they are.
+    #[must_use]
+    pub fn of(paths: &[&[&'a str]]) -> Self {
+        Self::Fields(paths.iter().fold(Set::new(), |all, path| all.union(Set::of_path(path))))
+    }
+
     /// `set` without the fields that a write leaves.
     #[must_use]
     pub fn filter<'s>(&self, set: Set<'s>) -> Set<'s> {
@@ -84,7 +90,7 @@ pub fn reset_fields(group: &str, kind: &str, subresource: &str, has_status: bool
         (_, _, "") if has_status => &[&["status"]],
         _ => &[],
     };
-    Reset::Fields(paths.iter().fold(Set::new(), |all, path| all.union(Set::of_path(path))))
+    Reset::of(paths)
 }
 
 #[cfg(test)]

@@ -7,10 +7,14 @@ use std::io;
 use serde_json::{Map, Value, json};
 
 use super::descriptions::{Descriptions, Texts};
-use super::{Edition, Resource};
+use super::{Edition, Resource, Source};
 use crate::schema::table::{Any, BUILTIN, Field, ListTopology, Scalar, Shape, Struct, Type};
 
 const MACHINERY: &str = "io.k8s.apimachinery.pkg";
+/// What the fields of every object are, for custom resources.
+const VERSION: &str = "The group and version of the API in which the object is written.";
+const KIND: &str = "The kind of the object, in upper camel case. It never changes.";
+const METADATA: &str = "What every object has: name, namespace, labels, owners and the like.";
 const EXTENSIONS: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1";
 
 /// A model that is to be written.
@@ -313,18 +317,21 @@ fn inner(edition: Edition, ty: Type<'_>) -> Value {
 
 /// The schema of a custom resource, with the fields that every object has.
 fn custom(edition: Edition, resource: &Resource<'_>) -> Value {
-    let mut schema = resource.schema.cloned().unwrap_or_else(|| json!({}));
+    let mut schema = resource.schema.map_or_else(|| json!({}), Source::schema);
     if edition == Edition::V2 {
         to_v2(&mut schema);
     }
     put(&mut schema, "type", "object".into());
-    let metadata = json!({"$ref": reference(edition, &format!("{MACHINERY}.apis.meta.v1.ObjectMeta"))});
+    let reference = reference(edition, &format!("{MACHINERY}.apis.meta.v1.ObjectMeta"));
+    let metadata = match edition {
+        Edition::V2 => json!({"description": METADATA, "$ref": reference}),
+        Edition::V3 => json!({"description": METADATA, "allOf": [{"$ref": reference}]}),
+    };
+    let word = |text: &str| json!({"type": "string", "description": text});
     if let Some(map) = schema.as_object_mut()
         && let Value::Object(properties) = map.entry("properties").or_insert_with(|| json!({}))
     {
-        for (name, value) in
-            [("apiVersion", json!({"type": "string"})), ("kind", json!({"type": "string"})), ("metadata", metadata)]
-        {
+        for (name, value) in [("apiVersion", word(VERSION)), ("kind", word(KIND)), ("metadata", metadata)] {
             properties.insert(name.to_owned(), value);
         }
     }

@@ -212,7 +212,7 @@ fn what_a_schema_refuses_is_told_in_upstream_s_words() {
         let object = json!({"spec": spec});
         let mut errors = Errors::new();
         let root = Path::root();
-        validate(&object, &schema, &root, &mut errors);
+        validate(&object, None, &schema, &root, &mut errors);
         validate_embedded(&object, &schema, &root, &mut errors);
         validate_lists(&object, &schema, &root, &mut errors);
         let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
@@ -220,7 +220,7 @@ fn what_a_schema_refuses_is_told_in_upstream_s_words() {
     }
     let mut errors = Errors::new();
     let status = json!({"type": "object", "properties": {"phase": {"type": "string"}}});
-    validate(&json!({"phase": 5}), &status, &Path::new("status"), &mut errors);
+    validate(&json!({"phase": 5}), None, &status, &Path::new("status"), &mut errors);
     assert_eq!(
         errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["status.phase: Invalid value: \"integer\": phase in body must be of type string: \"integer\""]

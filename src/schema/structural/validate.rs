@@ -2,6 +2,8 @@
 //!
 //! Upstream visits properties in no order; here it is that of their names.
 
+use std::collections::BTreeMap;
+
 use regex_lite::Regex;
 use serde_json::{Map, Value};
 
@@ -10,8 +12,28 @@ use super::{additional, is, properties};
 use crate::schema::field::{Errors, Path, Reason};
 
 /// Checks a value against a schema. `base` is the path of the value; messages name what is below it.
-pub fn validate(value: &Value, schema: &Value, base: &Path, errors: &mut Errors) {
-    Validator { base, errors }.value(value, schema, "");
+/// With the value that was there before, parts that have not changed are not looked at again (KEP-4008).
+pub fn validate(value: &Value, old: Option<&Value>, schema: &Value, base: &Path, errors: &mut Errors) {
+    Validator { base, errors, patterns: BTreeMap::new() }.value(value, old, schema, "");
+}
+
+/// The item of the list before that an item of a list with keys continues.
+#[must_use]
+pub fn counterpart<'a>(item: &Value, old: Option<&'a Value>, schema: &Value) -> Option<&'a Value> {
+    if schema.get("x-kubernetes-list-type").and_then(Value::as_str) != Some("map") {
+        return None;
+    }
+    let keys: Vec<&str> = schema
+        .get("x-kubernetes-list-map-keys")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    if keys.is_empty() {
+        return None;
+    }
+    old?.as_array()?.iter().find(|before| keys.iter().all(|key| before.get(*key) == item.get(*key)))
 }
 
 /// Checks that lists that are sets or maps hold nothing twice.
@@ -113,14 +135,19 @@ fn list(items: &[Value], schema: &Value, path: &Path, errors: &mut Errors) {
     }
 }
 
-struct Validator<'a> {
+struct Validator<'a, 's> {
     base: &'a Path,
     errors: &'a mut Errors,
+    /// Patterns that were compiled; `None` for one that this engine does not know.
+    patterns: BTreeMap<&'s str, Option<Regex>>,
 }
 
-impl Validator<'_> {
+impl<'s> Validator<'_, 's> {
     /// Checks one value; `name` is its path below the base.
-    fn value(&mut self, value: &Value, schema: &Value, name: &str) {
+    fn value(&mut self, value: &Value, old: Option<&Value>, schema: &'s Value, name: &str) {
+        if old == Some(value) {
+            return;
+        }
         if !self.type_of(value, schema, name) && value.is_null() {
             return;
         }
@@ -130,12 +157,12 @@ impl Validator<'_> {
         match value {
             Value::String(text) => self.text(text, schema, name),
             Value::Number(_) => self.number(value, schema, name),
-            Value::Array(items) => self.array(items, schema, name),
+            Value::Array(items) => self.array(items, old, schema, name),
             _ => {}
         }
         self.one_of_values(value, schema, name);
         if let Value::Object(map) = value {
-            self.object(map, schema, name);
+            self.object(map, old, schema, name);
         }
     }
 
@@ -167,7 +194,7 @@ impl Validator<'_> {
         fits
     }
 
-    fn composites(&mut self, value: &Value, schema: &Value, name: &str) {
+    fn composites(&mut self, value: &Value, schema: &'s Value, name: &str) {
         let alternatives = |key: &str| schema.get(key).and_then(Value::as_array).filter(|list| !list.is_empty());
         if let Some(list) = alternatives("anyOf") {
             let failures: Vec<Errors> = list.iter().map(|inner| self.inside(value, inner, name)).collect();
@@ -208,13 +235,16 @@ impl Validator<'_> {
     }
 
     /// What another schema has against the value.
-    fn inside(&self, value: &Value, schema: &Value, name: &str) -> Errors {
+    fn inside(&mut self, value: &Value, schema: &'s Value, name: &str) -> Errors {
         let mut errors = Errors::new();
-        Validator { base: self.base, errors: &mut errors }.value(value, schema, name);
+        let patterns = std::mem::take(&mut self.patterns);
+        let mut inner = Validator { base: self.base, errors: &mut errors, patterns };
+        inner.value(value, None, schema, name);
+        self.patterns = inner.patterns;
         errors
     }
 
-    fn text(&mut self, text: &str, schema: &Value, name: &str) {
+    fn text(&mut self, text: &str, schema: &'s Value, name: &str) {
         self.length_and_pattern(text, schema, name);
         let wanted = format(schema);
         if formats::is_known(wanted) && !formats::fits(wanted, text) {
@@ -225,7 +255,7 @@ impl Validator<'_> {
     }
 
     /// Of these only the first failure is told.
-    fn length_and_pattern(&mut self, text: &str, schema: &Value, name: &str) {
+    fn length_and_pattern(&mut self, text: &str, schema: &'s Value, name: &str) {
         let length = text.chars().count();
         if let Some(max) = limit(schema, "maxLength")
             && length > max
@@ -238,7 +268,12 @@ impl Validator<'_> {
             return self.invalid(name, &Value::from(text), &format!("should be at least {min} chars long"));
         }
         if let Some(pattern) = schema.get("pattern").and_then(Value::as_str)
-            && Regex::new(pattern).is_ok_and(|regex| !regex.is_match(text))
+            && self
+                .patterns
+                .entry(pattern)
+                .or_insert_with(|| super::regex(pattern).ok())
+                .as_ref()
+                .is_some_and(|regex| text.len() > super::MATCHED_MAX || !regex.is_match(text))
         {
             self.invalid(name, &Value::from(text), &format!("should match '{pattern}'"));
         }
@@ -285,10 +320,10 @@ impl Validator<'_> {
         }
     }
 
-    fn array(&mut self, items: &[Value], schema: &Value, name: &str) {
+    fn array(&mut self, items: &[Value], old: Option<&Value>, schema: &'s Value, name: &str) {
         if let Some(found) = schema.get("items") {
             for (index, item) in items.iter().enumerate() {
-                self.value(item, found, &format!("{name}[{index}]"));
+                self.value(item, counterpart(item, old, schema), found, &format!("{name}[{index}]"));
             }
         }
         if let Some(min) = limit(schema, "minItems")
@@ -316,7 +351,8 @@ impl Validator<'_> {
         self.errors.not_supported(&self.path(name), value, &texts);
     }
 
-    fn object(&mut self, map: &Map<String, Value>, schema: &Value, name: &str) {
+    fn object(&mut self, map: &Map<String, Value>, old: Option<&Value>, schema: &'s Value, name: &str) {
+        let before = |key: &str| old.and_then(|old| old.get(key));
         if let Some(min) = limit(schema, "minProperties")
             && map.len() < min
         {
@@ -329,13 +365,13 @@ impl Validator<'_> {
         }
         if let Some(Some(found)) = additional(schema) {
             for (key, value) in map.iter().filter(|(key, _)| super::property(schema, key).is_none()) {
-                self.value(value, found, &format!("{name}.{key}"));
+                self.value(value, before(key), found, &format!("{name}.{key}"));
             }
         }
         for (key, property) in properties(schema) {
             if let Some(value) = map.get(key) {
                 let below = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
-                self.value(value, property, &below);
+                self.value(value, before(key), property, &below);
             }
         }
         for key in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {

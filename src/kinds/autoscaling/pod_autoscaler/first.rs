@@ -83,7 +83,7 @@ impl Conversion for First {
         if let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) {
             let current = status.remove("currentMetrics").unwrap_or_default();
             let measured = |metric: &Value| metric["resource"]["current"]["averageUtilization"].clone();
-            let percents = items(&current).iter().filter(|metric| is_cpu(metric)).map(measured);
+            let mut percents = items(&current).iter().filter(|metric| is_cpu(metric)).map(measured);
             if let Some(percent) = percents.rfind(|percent| !percent.is_null()) {
                 status.insert("currentCPUUtilizationPercentage".into(), percent);
             }
