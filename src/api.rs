@@ -12,6 +12,7 @@ pub mod authz;
 pub mod body;
 pub mod decode;
 pub mod discovery;
+mod documents;
 pub mod health;
 mod index;
 pub mod metrics;
@@ -25,6 +26,7 @@ pub mod server;
 pub mod show;
 pub mod streams;
 pub mod trace;
+pub mod usage;
 pub mod verbs;
 
 use std::net::IpAddr;
@@ -41,7 +43,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::kinds::Kind;
-use crate::registry::{Catalog, Registry, User, WriteOptions};
+use crate::registry::{Registry, User, WriteOptions};
 use crate::schema::status::Status;
 
 use body::{Body, BoxError};
@@ -71,6 +73,8 @@ pub struct Settings {
     pub issuer: Box<dyn authn::Issuer>,
     /// Talks to containers; `None` where no pods run.
     pub streams: Option<Arc<dyn streams::PodStreams>>,
+    /// Measures what pods use; `None` where no pods run.
+    pub meter: Option<Arc<dyn usage::Meter>>,
     /// Which requests are logged.
     pub audit: audit::Audit,
     /// What the parts beside the API say of themselves.
@@ -143,6 +147,12 @@ impl Api {
     pub fn streams(&self) -> Option<Arc<dyn streams::PodStreams>> {
         self.0.settings.streams.clone()
     }
+
+    /// What measures.
+    #[must_use]
+    pub fn meter(&self) -> Option<Arc<dyn usage::Meter>> {
+        self.0.settings.meter.clone()
+}
 
     /// What the parts beside the API say of themselves.
     #[must_use]
@@ -232,6 +242,10 @@ impl Api {
             false if upgrades => (Bytes::new(), None),
             false => (body::read(body, self.0.settings.max_body).await?, None),
         };
+        if info.is_resource && *self.0.stopping.borrow() {
+            // A watch that began now would end at once, and its client would list again.
+            return Err(Status::too_many_requests("The apiserver is shutting down, please try again later.", 1));
+        }
         if !info.is_resource {
             return self.document(&parts.method, &path, &parts.headers, &query).await;
         }
@@ -266,87 +280,13 @@ impl Api {
             Err(status) => body::failure(cx.form, &status),
         };
         trace.made = cx.made.get().cloned();
+        if let Some(rest) = cx.take_body() {
+            body::skip(rest, self.0.settings.max_body).await;
+        }
         if !cx.kind.deprecated.is_empty() {
             warn(&mut response, &[cx.kind.deprecated.to_string()]);
         }
         Ok(response)
-    }
-
-    /// Paths that are no resources: discovery, OpenAPI, health, version.
-    async fn document(
-        &self,
-        method: &Method,
-        path: &str,
-        headers: &HeaderMap,
-        query: &Query,
-    ) -> Result<Response<Body>, Status> {
-        if let Some(response) = health::answer(self, method, path, query).await? {
-            return Ok(response);
-        }
-        if path == "/metrics" {
-            return metrics::answer(self, method).await;
-        }
-        if let Some(response) = oidc::answer(self, method, path, &self.0.settings.address)? {
-            return Ok(response);
-        }
-        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-        let catalog = self.registry().catalog();
-        if let Some(response) = openapi::answer(&catalog, method, path, headers, query)? {
-            return Ok(response);
-        }
-        if path == "/" {
-            if *method != Method::GET && *method != Method::HEAD {
-                return Err(Status::method_not_allowed());
-            }
-            return Ok(body::object(200, Form { pretty: true, ..Form::JSON }, &index::document(&catalog)));
-        }
-        let known = match parts.as_slice() {
-            ["api"] | ["apis"] => true,
-            ["api", "v1"] => true,
-            ["api", ..] => return Err(Status::unknown_resource()),
-            ["apis", group] => catalog.groups().iter().any(|(name, _)| name == group),
-            ["apis", group, version] => {
-                if catalog.groups().iter().any(|(name, _)| name == group) && !catalog.has_version(group, version) {
-                    return Err(Status::unknown_resource());
-                }
-                catalog.has_version(group, version)
-            }
-            _ => false,
-        };
-        if !known {
-            return Ok(no_page());
-        }
-        let group_document = matches!(parts.as_slice(), ["apis", _]);
-        if *method != Method::GET && !group_document {
-            return Err(Status::method_not_allowed());
-        }
-        self.discovery(&parts, headers, query, &catalog)
-    }
-
-    fn discovery(
-        &self,
-        parts: &[&str],
-        headers: &HeaderMap,
-        query: &Query,
-        catalog: &Catalog,
-    ) -> Result<Response<Body>, Status> {
-        if let [only] = parts
-            && let Some(media) = discovery::wants_aggregated(headers)
-        {
-            let document = discovery::aggregated(catalog, *only == "api");
-            let bytes = serde_json::to_vec(&document).map_err(Status::internal)?;
-            return Ok(body::response(200, media, body::full(bytes)));
-        }
-        let document = match parts {
-            ["api"] => discovery::core_versions(&self.0.settings.address),
-            ["apis"] => discovery::groups(catalog),
-            ["apis", group] => discovery::group(catalog, group).ok_or_else(Status::unknown_resource)?,
-            ["apis", group, version] => discovery::resources(catalog, group, version),
-            _ => discovery::resources(catalog, "", "v1"),
-        };
-        let form = negotiate::negotiate(headers, false, false).unwrap_or(Form::JSON);
-        let form = Form { pretty: form.pretty || query.flag("pretty"), ..form };
-        Ok(body::object(200, form, &document))
     }
 }
 
@@ -354,6 +294,9 @@ impl Api {
 async fn dispatch(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Status> {
     if proxy::is_proxy(&cx.info.group, &cx.info.resource, &cx.info.subresource) {
         return proxy::answer(cx).await;
+    }
+    if cx.kind.group == usage::GROUP {
+        return usage::answer(cx).await;
     }
     if streams::is_stream(cx) {
         return streams::answer(cx).await;

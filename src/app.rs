@@ -11,13 +11,14 @@ use tokio::sync::watch;
 use crate::api::authn::Authenticator;
 use crate::api::server::Server;
 use crate::api::streams::PodStreams;
+use crate::api::usage::Meter;
 use crate::api::{self, Api};
-use crate::config::Config;
+use crate::config::{Config, EngineSocket};
 use crate::host::bearer::BearerTokens;
 use crate::host::pki::{self, ClientVerifier, Pki, keep_renewed, server_config};
 use crate::host::systemd;
 use crate::host::token::TokenKey;
-use crate::kinds;
+use crate::kinds::{self, Kind};
 use crate::registry::tokens::issuer;
 use crate::registry::{Catalog, Registry, Settings};
 use crate::store::{Notice, Store, StoreOptions};
@@ -25,6 +26,7 @@ use crate::store::{Notice, Store, StoreOptions};
 mod controllers;
 pub mod identity;
 mod memory;
+mod meter;
 mod network;
 mod node;
 pub mod reset;
@@ -33,6 +35,7 @@ mod tokens;
 mod vitals;
 mod volumes;
 
+use meter::NodeMeter;
 use streams::NodeStreams;
 use tokens::{KeptTokens, ServiceAccountTokens};
 
@@ -73,11 +76,13 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let engine = node::engine(&config);
     let node = engine.as_ref().and_then(|engine| node::node(&config, engine, &key, &registry));
     let streams = node.clone().map(|node| Arc::new(NodeStreams(node)) as Arc<dyn PodStreams>);
+    let meter = node.clone().map(|node| Arc::new(NodeMeter(node)) as Arc<dyn Meter>);
     let settings = api::Settings {
         address,
         max_body: config.api.max_body,
         issuer: Box::new(signer),
         streams,
+        meter,
         audit: vitals::audit(&config),
         vitals: vitals::of(node.as_ref()),
     };
@@ -111,9 +116,18 @@ async fn open(config: &Config) -> anyhow::Result<Registry> {
         node_ports: (*network.node_ports.start(), *network.node_ports.end()),
         acts: !config.api_only,
     };
-    let registry = Registry::new(opened.store, Catalog::new(kinds::all()), settings);
+    let registry = Registry::new(opened.store, Catalog::new(served(config)), settings);
     registry.bootstrap(IpAddr::from(network.api_service()), identity::port(config)).await?;
     Ok(registry)
+}
+
+/// The kinds that are served: what is measured only where an engine can be asked.
+fn served(config: &Config) -> Vec<Kind> {
+    let mut kinds = kinds::all();
+    if !config.api_only && config.engine.socket != EngineSocket::None {
+        kinds.extend(kinds::metrics::all());
+    }
+    kinds
 }
 
 fn tell(notice: &Notice) {

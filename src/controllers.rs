@@ -9,12 +9,14 @@
 pub mod cluster;
 mod cluster_role;
 mod deployment;
+mod disruption;
 mod endpoint_slices;
 mod endpoints;
 mod event_expiry;
 mod garbage;
 mod namespace;
 mod pods;
+mod quota;
 mod replica_set;
 mod root_ca;
 mod service_account;
@@ -149,11 +151,14 @@ impl Controllers {
     #[must_use]
     pub fn new(registry: &Registry, setup: Setup) -> Self {
         let namespaces = Arc::new(namespace::NamespaceController::new(registry));
-        let garbage = Arc::new(garbage::GarbageCollector::new(registry, &namespaces));
+        let quotas = Arc::new(quota::QuotaController::new(registry));
+        let garbage = Arc::new(garbage::GarbageCollector::new(registry, &namespaces, &quotas));
         let (address, port) = setup.api;
         let list: Vec<Arc<dyn Controller>> = vec![
             namespaces,
             Arc::clone(&garbage) as Arc<dyn Controller>,
+            quotas,
+            Arc::new(disruption::DisruptionController::new(registry)),
             Arc::new(service_account::ServiceAccountController::new(registry)),
             Arc::new(token_secret::TokenSecretController::new(registry, &setup.authority, setup.tokens)),
             Arc::new(signing::SigningController::new(registry, setup.signer)),

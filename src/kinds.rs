@@ -31,7 +31,9 @@ pub mod conversion;
 pub mod coordination;
 pub mod core;
 pub mod discovery;
+pub mod flowcontrol;
 mod index;
+pub mod metrics;
 pub mod networking;
 pub mod parts;
 pub mod policy;
@@ -461,9 +463,21 @@ pub trait Strategy: Send + Sync {
         field_text(object, name)
     }
 
+    /// Annotations that stand for fields which the objects once had; rows of a table and metadata alone are
+    /// shown without them.
+    fn field_annotations(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Columns of the Table form; empty means name and creation time.
     fn columns(&self) -> Vec<Column> {
         Vec::new()
+    }
+
+    /// Names of members that neither cells nor row conditions look at, at whatever depth: of objects
+    /// that are shown in tables they are not even read.
+    fn unshown(&self) -> &'static [&'static str] {
+        &["managedFields"]
     }
 
     /// The cells of one object, one for each column.

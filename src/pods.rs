@@ -26,6 +26,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 pub mod translate;
+pub mod usage;
 mod volumes;
 
 use std::collections::{HashMap, HashSet};
@@ -147,6 +148,7 @@ pub(crate) struct Inner {
     pulls: images::Pulls,
     probes: probes::Probes,
     devices: devices::Devices,
+    usages: usage::Usages,
     /// Ids of containers that k2d itself removes.
     removing: Mutex<HashSet<String>>,
     tasks: Mutex<JoinSet<()>>,
@@ -191,6 +193,7 @@ impl Node {
             addresses: Mutex::new(pool),
             pulls: images::Pulls::default(),
             probes: probes::Probes::default(),
+            usages: usage::Usages::default(),
             removing: Mutex::default(),
             tasks: Mutex::default(),
         }))

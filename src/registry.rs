@@ -16,11 +16,13 @@ mod create;
 pub mod delete;
 mod effect;
 pub mod events;
+pub mod evict;
 pub mod fields;
 pub mod filter;
 pub mod list;
 mod meta;
 pub mod queue;
+pub mod quota;
 pub mod rbac;
 mod services;
 pub mod tokens;
@@ -38,6 +40,7 @@ use crate::kinds::Kind;
 use crate::schema::status::Status;
 use crate::store::{self, Key, Record, Store};
 
+pub use admission::label;
 pub use catalog::Catalog;
 pub use update::{Change, Changed, Part};
 
@@ -139,6 +142,9 @@ struct Inner {
     settings: Settings,
     /// Held while addresses and ports are chosen and the service is stored.
     services: tokio::sync::Mutex<()>,
+    /// Held while quotas are looked at and the object that they are charged with is stored.
+    quotas: tokio::sync::Mutex<()>,
+    index: admission::Index,
     rbac: rbac::Rbac,
 }
 
@@ -151,6 +157,8 @@ impl Registry {
             catalog: RwLock::new(Arc::new(catalog)),
             settings,
             services: tokio::sync::Mutex::new(()),
+            quotas: tokio::sync::Mutex::new(()),
+            index: admission::Index::default(),
             rbac: rbac::Rbac::default(),
         }))
     }
@@ -171,6 +179,44 @@ impl Registry {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    fn quotas(&self) -> &tokio::sync::Mutex<()> {
+        &self.0.quotas
+    }
+
+    /// The zone and the region of a node as labels, which the pods on it have too.
+    ///
+    /// # Errors
+    /// 500 where the store fails.
+    pub async fn topology_of(&self, node: &str) -> Result<serde_json::Map<String, Value>, Status> {
+        admission::topology(self, node).await
+    }
+
+    /// The names of the resource quotas of a namespace.
+    ///
+    /// # Errors
+    /// 500 where the store fails.
+    pub async fn quota_names(&self, namespace: &str) -> Result<Vec<String>, Status> {
+        self.marked(admission::Mark::Quota, namespace).await
+    }
+
+    /// The names of the disruption budgets of a namespace.
+    ///
+    /// # Errors
+    /// 500 where the store fails.
+    pub async fn budget_names(&self, namespace: &str) -> Result<Vec<String>, Status> {
+        self.marked(admission::Mark::Budget, namespace).await
+    }
+
+    /// The names of what is so marked in a namespace (empty: the cluster).
+    async fn marked(&self, mark: admission::Mark, namespace: &str) -> Result<Vec<String>, Status> {
+        self.0.index.look(&self.0.store, |facts| facts.marked(mark, namespace)).await
+    }
+
+    /// A namespace, as the index knows it.
+    async fn namespace_facts(&self, name: &str) -> Result<Option<admission::Namespace>, Status> {
+        self.0.index.look(&self.0.store, |facts| facts.namespace(name)).await
     }
 
     /// A built-in kind by group and resource name; a fault of the program where it is not served.

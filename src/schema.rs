@@ -3,6 +3,9 @@
 //! Everything here works on bytes and on [`serde_json::Value`]; nothing here performs input or
 //! output, knows of HTTP, of the store, of the engine or of a particular kind.
 
+#[cfg(test)]
+mod fuzz;
+
 pub mod age;
 pub mod canonical;
 pub mod decode;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # `make test`: brings what the tests need and runs all of them.
-#   tests/run.sh [SUITE...]     unit, bad-input, vectors, e2e, packages, system; default all
+#   tests/run.sh [SUITE...]     unit, bad-input, access, vectors, clients, e2e, podman, streams, conformance,
+#                               dying, packages, system; default all
 # Docker and Podman run in a network namespace of their own (tests/testbed/host.sh), so nothing of this machine is touched.
 . "$(dirname "$0")/testbed/lib.sh"
 . "$(dirname "$0")/testbed/rust.sh"
@@ -9,7 +10,7 @@ need_root "$@"
 cd "$ROOT" || exit 1
 export PATH="$HOME/.cargo/bin:$PATH"
 bring_rust
-chosen=" ${*:-unit bad-input vectors e2e packages system} "
+chosen=" ${*:-unit bad-input access vectors clients e2e podman streams conformance dying packages system} "
 want() { [[ $chosen == *" $1 "* ]]; }
 bed=$ROOT/tests/testbed
 HOST=k2d-unit
@@ -38,8 +39,14 @@ if [ "$FAILED" = 0 ]; then
     if want unit; then suite unit unit; fi
     export K2D_BIN=$ROOT/target/debug/k2d
     if want bad-input; then suite bad-input python3 tests/api/bad_input.py; fi
+    if want access; then suite access python3 tests/api/access.py; fi
     if want vectors; then suite vectors python3 tests/vectors/run.py; fi
+    if want clients; then suite clients python3 tests/clients/run.py; fi
     if want e2e; then suite e2e python3 tests/e2e/gateway.py; fi
+    if want podman; then suite podman python3 tests/e2e/gateway.py --engine podman; fi
+    if want streams; then suite streams python3 tests/e2e/streams.py; fi
+    if want conformance; then suite conformance python3 tests/conformance/suite.py; fi
+    if want dying; then suite dying python3 tests/dying/dying.py; fi
     unset K2D_BIN
     if want packages; then suite packages tests/packages/run.sh; fi
     if want system; then suite system python3 tests/system/package.py; fi

@@ -85,7 +85,8 @@ impl Authenticator {
             .certificates
             .identify(&peer.certificates, UnixTime::since_unix_epoch(now))
             .map_err(|_| Status::unauthorized())?;
-        let mut user = User { name: identity.subject.name, groups: identity.subject.groups, ..User::default() };
+        let (name, groups) = (identity.subject.name, identity.subject.groups);
+        let mut user = User { name, uid: identity.uid, groups, ..User::default() };
         user.extra.insert("authentication.kubernetes.io/credential-id".into(), vec![identity.credential_id]);
         add_group(&mut user, "system:authenticated");
         Ok(user)

@@ -59,6 +59,18 @@ where
     }
 }
 
+/// Reads over a body that nobody wanted, so that the connection goes on; what is too large or breaks ends
+/// it.
+pub async fn skip(mut body: Body, limit: usize) {
+    let mut left = limit;
+    while let Some(Ok(frame)) = body.frame().await {
+        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
+}
+
 /// A response with a body of a media type.
 pub fn response(code: u16, media: &str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
@@ -101,5 +113,6 @@ pub fn failure(form: Form, status: &Status) -> Response<Body> {
     if seconds > 0 {
         response.headers_mut().insert(hyper::header::RETRY_AFTER, seconds.into());
     }
+    super::warn(&mut response, &status.warnings);
     response
 }

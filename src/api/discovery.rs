@@ -66,7 +66,7 @@ pub fn resources(catalog: &Catalog, group: &str, version: &str) -> Value {
                 "kind": if sub.kind.is_empty() { kind.kind.as_ref() } else { sub.kind },
                 "verbs": sub.verbs,
             });
-            if !sub.kind.is_empty() && (sub.group != kind.group || sub.version != kind.version) {
+            if !sub.version.is_empty() && (sub.group != kind.group || sub.version != kind.version) {
                 entry["group"] = sub.group.into();
                 entry["version"] = sub.version.into();
             }
@@ -75,7 +75,12 @@ pub fn resources(catalog: &Catalog, group: &str, version: &str) -> Value {
     }
     list.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": list})
+    let mut document = json!({"kind": "APIResourceList", "groupVersion": group_version, "resources": list});
+    if !group.is_empty() {
+        // The document of the core group is older than that field.
+        document["apiVersion"] = "v1".into();
+    }
+    document
 }
 
 fn of<'a>(catalog: &'a Catalog, group: &'a str, version: &'a str) -> impl Iterator<Item = &'a Arc<Kind>> + 'a {
@@ -112,7 +117,8 @@ pub fn aggregated(catalog: &Catalog, core: bool) -> Value {
             let versions: Vec<Value> = versions
                 .iter()
                 .map(|version| {
-                    let mut list: Vec<Value> = of(catalog, group, version).map(|kind| aggregated_resource(kind)).collect();
+                    let mut list: Vec<Value> =
+                        of(catalog, group, version).map(|kind| aggregated_resource(kind)).collect();
                     list.sort_by(|a, b| a["resource"].as_str().cmp(&b["resource"].as_str()));
                     json!({"version": version, "resources": list, "freshness": "Current"})
                 })

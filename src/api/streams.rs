@@ -173,27 +173,30 @@ async fn pod(cx: &Context<'_>) -> Result<Value, Status> {
 
 /// The container that is meant.
 fn container(cx: &Context<'_>, pod: &Value) -> Result<String, Status> {
-    let lists = ["/spec/initContainers", "/spec/containers", "/spec/ephemeralContainers"];
-    let names: Vec<&str> =
-        lists.iter().flat_map(|list| pod.list(list)).map(|container| container.text("/name")).collect();
+    let of = |list: &str| -> Vec<&str> {
+        pod.list(&format!("/spec/{list}")).iter().map(|container| container.text("/name")).collect()
+    };
+    let (main, init, ephemeral) = (of("containers"), of("initContainers"), of("ephemeralContainers"));
     let wanted = cx.query.text("container");
     if !wanted.is_empty() {
-        if names.contains(&wanted) {
+        if main.iter().chain(&init).chain(&ephemeral).any(|name| *name == wanted) {
             return Ok(wanted.to_owned());
         }
         return Err(Status::bad_request(format!("container {wanted} is not valid for pod {}", pod.name())));
     }
-    match pod.list("/spec/containers") {
-        [only] if names.len() == 1 => Ok(only.text("/name").to_owned()),
+    let default = pod.annotation("kubectl.kubernetes.io/default-container").filter(|name| main.contains(name));
+    match (default, main.as_slice()) {
+        (Some(one), _) => Ok(one.to_owned()),
+        (None, [one]) => Ok((*one).to_owned()),
         _ => {
-            let said = pod.annotation("kubectl.kubernetes.io/default-container").filter(|name| names.contains(name));
-            said.map(ToOwned::to_owned).ok_or_else(|| {
-                Status::bad_request(format!(
-                    "a container name must be specified for pod {}, choose one of: [{}]",
-                    pod.name(),
-                    names.join(" ")
-                ))
-            })
+            let (name, main) = (pod.name(), main.join(" "));
+            let mut message = format!("a container name must be specified for pod {name}, choose one of: [{main}]");
+            for (word, list) in [("init", init), ("ephemeral", ephemeral)] {
+                if !list.is_empty() {
+                    message.push_str(&format!(" or one of the {word} containers: [{}]", list.join(" ")));
+                }
+            }
+            Err(Status::bad_request(message))
         }
     }
 }

@@ -9,7 +9,7 @@ use hyper::{HeaderMap, Method};
 use super::request::{Query, RequestInfo};
 use crate::kinds::Kind;
 
-/// Subresources whose requests last as long as somebody wants, and change what no verb tells.
+/// Subresources whose requests last as long as somebody wants; all but the last change what no verb tells.
 const CONNECTING: [&str; 4] = ["exec", "attach", "portforward", "proxy"];
 
 /// What is known of a request so far.
@@ -79,7 +79,8 @@ impl Trace {
     pub fn is_write(&self) -> bool {
         let verb = self.info.verb.as_str();
         let changes = matches!(verb, "create" | "update" | "patch" | "delete" | "deletecollection");
-        self.info.is_resource && (self.is_connecting() || (changes && !self.question))
+        let enters = self.is_connecting() && self.info.subresource != "proxy";
+        self.info.is_resource && (enters || (changes && !self.question))
     }
 
     /// The verb in the words of upstream's figures.
@@ -134,12 +135,14 @@ mod tests {
             (Method::DELETE, "/api/v1/namespaces/a/pods"),
             (Method::PATCH, "/api/v1/nodes/a/status"),
             (Method::GET, "/api/v1/namespaces/a/pods/p/exec?command=sh"),
+            (Method::POST, "/api/v1/namespaces/a/services/s/proxy/order"),
         ] {
             assert!(trace(method, path).is_write(), "{path}");
         }
         for (method, path) in [
             (Method::GET, "/api/v1/namespaces/a/pods"),
             (Method::GET, "/api/v1/namespaces/a/pods/p/log"),
+            (Method::GET, "/api/v1/namespaces/a/services/s/proxy/page"),
             (Method::POST, "/healthz"),
         ] {
             assert!(!trace(method, path).is_write(), "{path}");

@@ -17,6 +17,8 @@ pub fn server_names(config: &Config) -> Names {
     });
     let addresses::Addresses { mut own, bridges } = found;
     own.extend(config.api.advertise_address);
+    // Where pods see this machine; its bridge may not be there yet.
+    own.insert(config.network.gateway().into());
     own.extend(config.api.listen.iter().map(SocketAddr::ip).filter(|ip| !ip.is_unspecified()));
     let network = &config.network;
     let mut names =

@@ -59,9 +59,14 @@ pub fn start(config: &Config, engine: &Engine, snapshots: watch::Receiver<Snapsh
 async fn rules(mut applier: Applier, engine: Engine, mut snapshots: watch::Receiver<Snapshot>) {
     let mut events = engine.events();
     let mut look = true;
+    let mut bridgeless = false;
     let mut failures = 0;
     loop {
-        let failed = bring(&mut applier, &mut snapshots, look, failures > 0).await;
+        let outcome = bring(&mut applier, &mut snapshots, look, failures > 0).await;
+        let failed = outcome == Outcome::Failed;
+        if look {
+            bridgeless = outcome == Outcome::NoBridge;
+        }
         look = failed;
         if !failed && failures > 1 {
             info!("the packet rules are in force again");
@@ -76,6 +81,7 @@ async fn rules(mut applier: Applier, engine: Engine, mut snapshots: watch::Recei
             }
             event = events.next() => match event {
                 Some(Event::Connected) => look = true,
+                Some(Event::Container { action: ContainerAction::Start, .. }) if bridgeless => look = true,
                 Some(Event::Container { action: ContainerAction::Start, .. }) => applier.ports_changed().await,
                 Some(_) => {}
                 None => return,
@@ -85,20 +91,29 @@ async fn rules(mut applier: Applier, engine: Engine, mut snapshots: watch::Recei
     }
 }
 
-/// Looks at the host where that is due, and writes what differs. Answers whether something failed; the first
-/// failure is told of quietly, since the engine mostly has not made the bridge yet.
-async fn bring(applier: &mut Applier, snapshots: &mut watch::Receiver<Snapshot>, look: bool, again: bool) -> bool {
-    let mut failed = false;
+/// What came of an attempt.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    /// Only the bridge is not there yet: a container's start makes it.
+    NoBridge,
+    Failed,
+}
+
+/// Looks at the host where that is due, and writes what differs. The first failure is told of quietly: what
+/// is about to be there in a moment is nobody's concern.
+async fn bring(applier: &mut Applier, snapshots: &mut watch::Receiver<Snapshot>, look: bool, again: bool) -> Outcome {
+    let mut outcome = Outcome::Done;
     if look && let Err(error) = applier.recheck().await {
         tell(&error, "the host's network is not as services need it", again);
-        failed = true;
+        outcome = if matches!(error, ApplyError::NoBridge(_)) { Outcome::NoBridge } else { Outcome::Failed };
     }
     let snapshot = snapshots.borrow_and_update().clone();
     if let Err(error) = applier.apply(&snapshot).await {
         tell(&error, "the packet rules cannot be written", again);
-        failed = true;
+        outcome = Outcome::Failed;
     }
-    failed
+    outcome
 }
 
 fn tell(error: &ApplyError, what: &str, again: bool) {

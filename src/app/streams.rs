@@ -1,15 +1,20 @@
 //! Streams of the API over those of the node.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 
+use bytes::BytesMut;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
+use futures_util::{FutureExt, Stream};
 use serde_json::Value;
+use tokio::io::AsyncWrite;
 
 use crate::api::body::BoxError;
 use crate::api::streams::{Connection, ExecOptions, LogOptions, LogStream, Output, PodStreams, Process};
-use crate::engine::{self, ExecSpec, Frame, Frames, StdStream};
+use crate::engine::{self, ExecSpec, Frame, Frames, StdStream, Stdin};
 use crate::pods::{self, Node};
 use crate::schema::object::Object;
 use crate::schema::status::Status;
@@ -20,7 +25,7 @@ pub struct NodeStreams(pub Node);
 impl NodeStreams {
     /// The program behind `process`, with what its client may do.
     fn connect(&self, process: pods::streams::Process, options: &ExecOptions) -> Process {
-        let pods::streams::Process { streams, exec, container, tty } = process;
+        let pods::streams::Process { streams, exec, container, tty, ends } = process;
         let node = self.0.clone();
         let place = Arc::new((exec.clone(), container));
         let refusal = Arc::new(OnceLock::new());
@@ -61,10 +66,31 @@ impl NodeStreams {
         };
         Process {
             output: output.boxed(),
-            stdin: options.stdin.then(|| Box::new(streams.stdin) as Box<_>),
+            stdin: options.stdin.then(|| Box::new(Input { stdin: streams.stdin, ends }) as Box<_>),
             resize: Box::new(resize),
             exit: Box::pin(exit),
         }
+    }
+}
+
+/// The way into a program. That of a container whose input is open for others after this one (`stdinOnce` unset)
+/// does not end with who talks to it: Docker would end the output too.
+struct Input {
+    stdin: Stdin,
+    ends: bool,
+}
+
+impl AsyncWrite for Input {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stdin).poll_write(context, data)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stdin).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.ends { Pin::new(&mut self.stdin).poll_shutdown(context) } else { Poll::Ready(Ok(())) }
     }
 }
 
@@ -122,7 +148,7 @@ impl PodStreams for NodeStreams {
                 ..engine::LogOptions::default()
             };
             let frames = self.0.logs(pod.namespace(), pod.name(), container, options.previous, &wanted).await?;
-            Ok(frames.map(|frame| frame.map(|frame| frame.data).map_err(BoxError::from)).boxed())
+            Ok(gathered(frames))
         })
     }
 
@@ -166,8 +192,62 @@ impl PodStreams for NodeStreams {
     }
 }
 
+/// Bytes of a log from which on nothing more is gathered.
+const GATHERED: usize = 16 * 1024;
+
+/// The bytes of a log, those that are there already in one piece: a client is not sent each line by itself.
+fn gathered(frames: impl Stream<Item = io::Result<Frame>> + Send + 'static) -> LogStream {
+    let state = (frames.fuse().boxed(), None);
+    let pieces = stream::unfold(state, |(mut frames, broken): (_, Option<io::Error>)| async move {
+        if let Some(error) = broken {
+            return Some((Err(error.into()), (frames, None)));
+        }
+        let first = match frames.next().await? {
+            Ok(frame) => frame.data,
+            Err(error) => return Some((Err(error.into()), (frames, None))),
+        };
+        let (mut all, mut broken) = (BytesMut::new(), None);
+        while first.len().max(all.len()) < GATHERED {
+            match frames.next().now_or_never().flatten() {
+                Some(Ok(frame)) if all.is_empty() => {
+                    all.reserve(GATHERED);
+                    all.extend_from_slice(&first);
+                    all.extend_from_slice(&frame.data);
+                }
+                Some(Ok(frame)) => all.extend_from_slice(&frame.data),
+                Some(Err(error)) => {
+                    broken = Some(error);
+                    break;
+                }
+                None => break,
+            }
+        }
+        let piece = if all.is_empty() { first } else { all.freeze() };
+        Some((Ok(piece), (frames, broken)))
+    });
+    pieces.boxed()
+}
+
 /// The earliest line that is wanted.
 fn since(options: &LogOptions) -> Option<jiff::Timestamp> {
     let ago = options.since_seconds.map(jiff::SignedDuration::from_secs);
     options.since_time.or_else(|| ago.and_then(|ago| jiff::Timestamp::now().checked_sub(ago).ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn lines_that_are_there_go_out_together_and_an_error_last() {
+        let frame = |text: &'static str| Frame { stream: StdStream::Stdout, data: Bytes::from(text) };
+        let frames = vec![Ok(frame("a\n")), Ok(frame("b\n")), Ok(frame("c\n"))];
+        let pieces: Vec<_> = gathered(stream::iter(frames)).map(|piece| piece.unwrap_or_default()).collect().await;
+        assert_eq!(pieces, [Bytes::from("a\nb\nc\n")]);
+        let broken = vec![Ok(frame("a\n")), Err(io::Error::other("gone"))];
+        let pieces: Vec<_> = gathered(stream::iter(broken)).collect().await;
+        assert!(matches!(pieces.as_slice(), [Ok(text), Err(_)] if text == "a\n"), "{pieces:?}");
+    }
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::kinds::Propagation;
-use crate::registry::delete::{DeleteOptions, Deleted};
+use crate::registry::delete::{DeleteOptions, Deleted, FOREGROUND};
 use crate::registry::events::{EventType, Involved, Recorder};
 use crate::registry::filter::Filter;
 use crate::registry::list::ListOptions;
@@ -73,6 +73,12 @@ impl Head {
     #[must_use]
     pub fn of(record: &Record) -> Self {
         serde_json::from_slice(&record.head).unwrap_or_default()
+    }
+
+    /// Whether the object is to go once its dependents are gone.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.metadata.deletion_timestamp.is_some() && self.metadata.finalizers.iter().any(|one| one == FOREGROUND)
     }
 
     /// The identity of the owner that controls.

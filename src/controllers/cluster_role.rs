@@ -46,12 +46,11 @@ impl ClusterRoleController {
     async fn write(&self, role: &Value, rules: Vec<Value>) -> Result<(), Status> {
         let kind = self.cluster.registry.kind(GROUP, "clusterroles")?;
         let target = Target::new(&kind, "", role.name());
-        let patch = json!({
-            "apiVersion": kind.api_version(),
-            "kind": kind.kind,
-            "metadata": {"name": role.name()},
-            "rules": rules,
-        });
+        let mut patch = json!({"apiVersion": kind.api_version(), "kind": kind.kind, "metadata": {"name": role.name()}});
+        // Upstream's has no rules where there are none: what somebody else has set then stays.
+        if !rules.is_empty() {
+            patch["rules"] = rules.into();
+        }
         let catalog = self.cluster.registry.catalog();
         let mut change = |old: &Value| {
             let object = fields::applied(&catalog, &kind, Part::Main, Some(old), &patch, &self.options, true)?;

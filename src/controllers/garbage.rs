@@ -17,6 +17,7 @@ use tracing::debug;
 
 use super::cluster::{Cluster, Head, Owner};
 use super::namespace::NamespaceController;
+use super::quota::QuotaController;
 use super::{Controller, ObjectKey, Source};
 use crate::kinds::{Kind, Propagation, Verbs};
 use crate::registry::delete::{FOREGROUND, ORPHAN};
@@ -45,18 +46,20 @@ pub struct GarbageCollector {
     gone: Mutex<VecDeque<Uid>>,
     queue: std::sync::OnceLock<Arc<Queue<ObjectKey>>>,
     namespaces: Arc<NamespaceController>,
+    quotas: Arc<QuotaController>,
 }
 
 impl GarbageCollector {
-    /// A collector that tells `namespaces` of what goes.
+    /// A collector that tells `namespaces` and `quotas` of what goes.
     #[must_use]
-    pub fn new(registry: &Registry, namespaces: &Arc<NamespaceController>) -> Self {
+    pub fn new(registry: &Registry, namespaces: &Arc<NamespaceController>, quotas: &Arc<QuotaController>) -> Self {
         Self {
             cluster: Cluster::new(registry, "garbage-collector-controller"),
             index: Mutex::default(),
             gone: Mutex::default(),
             queue: std::sync::OnceLock::new(),
             namespaces: Arc::clone(namespaces),
+            quotas: Arc::clone(quotas),
         }
     }
 
@@ -101,6 +104,7 @@ impl GarbageCollector {
             if event.kind == EventKind::Deleted {
                 self.lost(Uid::of(&head.metadata.uid));
                 self.namespaces.removed(namespace);
+                self.quotas.removed(namespace);
             } else {
                 self.seen(number, namespace, name, &head);
             }
@@ -208,7 +212,8 @@ impl GarbageCollector {
         for owner in &head.metadata.owner_references {
             owners.push((owner.uid.clone(), self.find(owner, target).await?));
         }
-        let blocking = self.index().dependents(uid).iter().any(|(.., blocks)| *blocks);
+        let dependents = self.index().dependents(uid);
+        let blocking = dependents.iter().any(|(.., blocks)| *blocks);
         let verdict = decide(&owners, blocking, &head.metadata.finalizers);
         match verdict {
             Verdict::Stay => {}
@@ -217,16 +222,25 @@ impl GarbageCollector {
                 self.cluster.change(target, &head.metadata.uid, edit).await?;
             }
             Verdict::Delete(propagation) => {
-                let unblock = propagation == Propagation::Foreground
-                    && owners.iter().any(|(_, found)| *found == Found::Waiting)
-                    && blocking;
-                if unblock {
+                let waited_for =
+                    propagation == Propagation::Foreground && owners.iter().any(|(_, found)| *found == Found::Waiting);
+                if waited_for && self.any_waits(dependents.iter().map(|(_, place, _)| place)).await? {
                     self.cluster.change(target, &head.metadata.uid, unblock_owners).await?;
                 }
                 self.cluster.delete(target, &head.metadata.uid, Some(propagation)).await?;
             }
         }
         Ok(None)
+    }
+
+    /// Whether one of these waits for its own dependents.
+    async fn any_waits(&self, places: impl Iterator<Item = &Place>) -> Result<bool, Status> {
+        for target in places.filter_map(|place| self.target(place)) {
+            if self.cluster.registry.find(&target).await?.is_some_and(|record| Head::of(&record).waits()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What there is of an owner.
@@ -242,15 +256,14 @@ impl GarbageCollector {
         }
         let namespace = if kind.is_namespaced() { dependent.namespace.as_str() } else { "" };
         let target = Target::new(kind, namespace, &owner.name);
-        let found = self.cluster.registry.find(&target).await?.map(|record| Head::of(&record).metadata);
-        let Some(found) = found.filter(|found| found.uid == owner.uid) else {
+        let found = self.cluster.registry.find(&target).await?.map(|record| Head::of(&record));
+        let Some(found) = found.filter(|found| found.metadata.uid == owner.uid) else {
             if kind.is_namespaced() && self.lives_elsewhere(kind, owner).await? {
                 self.tell_of_namespace(owner, dependent).await?;
             }
             return Ok(Found::Gone);
         };
-        let waits = found.deletion_timestamp.is_some() && found.finalizers.iter().any(|one| one == FOREGROUND);
-        Ok(if waits { Found::Waiting } else { Found::Solid })
+        Ok(if found.waits() { Found::Waiting } else { Found::Solid })
     }
 
     /// Whether an owner is there, but in another namespace.
@@ -280,7 +293,7 @@ impl GarbageCollector {
     }
 }
 
-/// An object that waits for its own dependents does not block its owners, which may be among them.
+/// Owners in a circle, each waiting for the next, would wait for ever: this one no longer holds up its own.
 fn unblock_owners(object: &mut Value) {
     let list = object.metadata_mut().get_mut("ownerReferences").and_then(Value::as_array_mut);
     for owner in list.into_iter().flatten() {

@@ -48,12 +48,25 @@ pub(super) fn body(spec: &ContainerSpec, version: &Version) -> Result<ContainerC
         host_config: Some(host(spec, version)?),
         networking_config: match &spec.network {
             NetworkMode::Network(target) => Some(NetworkingConfig {
-                endpoints_config: Some(HashMap::from([(target.network.clone(), endpoint(target))])),
+                endpoints_config: Some(HashMap::from([(
+                    target.network.clone(),
+                    lasting(endpoint(target), target, version),
+                )])),
             }),
             _ => None,
         },
         ..ContainerCreateBody::default()
     })
+}
+
+/// Podman gives a container another hardware address each time it starts, and who spoke to it before asks the old
+/// one for half a minute: one that follows from its address stays.
+fn lasting(mut endpoint: EndpointSettings, target: &NetworkTarget, version: &Version) -> EndpointSettings {
+    if let (EngineKind::Podman, None, Some(address)) = (version.kind, &endpoint.mac_address, target.ipv4) {
+        let [a, b, c, d] = address.octets();
+        endpoint.mac_address = Some(format!("02:42:{a:02x}:{b:02x}:{c:02x}:{d:02x}"));
+    }
+    endpoint
 }
 
 /// A place in a network.
@@ -280,11 +293,12 @@ fn bind(
         return Err(unsupported("recursive read-only mounts", version));
     }
     Ok(MountBindOptions {
-        propagation: Some(match propagation {
-            Propagation::Private => BindPropagation::RPRIVATE,
-            Propagation::HostToContainer => BindPropagation::RSLAVE,
-            Propagation::Bidirectional => BindPropagation::RSHARED,
-        }),
+        propagation: match propagation {
+            // Left open it is private, but for what the engine's own data are below: that it only makes a slave of.
+            Propagation::Private => None,
+            Propagation::HostToContainer => Some(BindPropagation::RSLAVE),
+            Propagation::Bidirectional => Some(BindPropagation::RSHARED),
+        },
         read_only_non_recursive: (read_only && can && recursive == RecursiveReadOnly::Disabled).then_some(true),
         read_only_force_recursive: (read_only && can && recursive == RecursiveReadOnly::Enabled).then_some(true),
         ..MountBindOptions::default()
@@ -361,10 +375,15 @@ mod tests {
         let target =
             NetworkTarget { network: "n".into(), ipv4: Some([10, 1, 0, 5].into()), ..NetworkTarget::default() };
         let spec = ContainerSpec { network: NetworkMode::Network(target), ..ContainerSpec::default() };
-        let body = body(&spec, &version(EngineKind::Docker, 41)).unwrap();
-        assert_eq!(body.host_config.unwrap().network_mode.as_deref(), Some("n"));
-        let endpoint = body.networking_config.unwrap().endpoints_config.unwrap().remove("n").unwrap();
-        assert_eq!(endpoint.ipam_config.unwrap().ipv4_address.as_deref(), Some("10.1.0.5"));
+        let endpoint_on = |kind| {
+            let body = body(&spec, &version(kind, 41)).unwrap();
+            assert_eq!(body.host_config.unwrap().network_mode.as_deref(), Some("n"));
+            body.networking_config.unwrap().endpoints_config.unwrap().remove("n").unwrap()
+        };
+        let (docker, podman) = (endpoint_on(EngineKind::Docker), endpoint_on(EngineKind::Podman));
+        assert_eq!(docker.ipam_config.unwrap().ipv4_address.as_deref(), Some("10.1.0.5"));
+        assert_eq!(docker.mac_address, None, "Docker makes it of the address by itself");
+        assert_eq!(podman.mac_address.as_deref(), Some("02:42:0a:01:00:05"));
     }
 
     #[test]

@@ -83,6 +83,41 @@ impl Memory {
     }
 }
 
+/// What the machine uses, of all its control groups together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Processor time since it was started, nanoseconds, of all processors.
+    pub cpu: u64,
+    /// Bytes of memory in use, without pages of files that were not used of late.
+    pub memory: u64,
+}
+
+/// Nanoseconds of a tick in which the kernel tells processor times: the hundredth of a second on each machine that
+/// it tells them to (proc_stat(5), USER_HZ).
+const TICK: u64 = 10_000_000;
+
+impl Load {
+    /// Reads it; `None` where the kernel does not tell.
+    #[must_use]
+    pub fn read() -> Option<Self> {
+        Self::parse(&text("/proc/stat"), &text("/proc/meminfo"))
+    }
+
+    fn parse(stat: &str, memory: &str) -> Option<Self> {
+        let times = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
+        let times: Vec<u64> = times.split_whitespace().map_while(|time| time.parse().ok()).collect();
+        // user nice system (idle iowait) irq softirq steal; guests are within user and nice.
+        let ticks: u64 = [0, 1, 2, 5, 6, 7].iter().filter_map(|at| times.get(*at)).sum();
+        let kib = |name: &str| {
+            let line = memory.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+            line.split_whitespace().next()?.parse::<u64>().ok()
+        };
+        let used = kib("MemTotal")?.saturating_sub(kib("MemFree")?);
+        let memory = used.saturating_sub(kib("Inactive(file)")?).saturating_mul(1024);
+        Some(Self { cpu: ticks.saturating_mul(TICK), memory })
+    }
+}
+
 /// Room in a file system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Disk {
@@ -221,6 +256,14 @@ mod tests {
         let text = "MemTotal:         504012 kB\nMemFree: 1 kB\nMemAvailable:   204800 kB\nSwapTotal: 0 kB\n";
         assert_eq!(Memory::parse(text), Memory { total: 516_108_288, available: 209_715_200, swap: 0 });
         assert_eq!(Memory::parse("MemTotal: lots\n"), Memory::default());
+    }
+
+    #[test]
+    fn load_is_what_is_busy_and_held() {
+        let stat = "cpu  10 1 5 1000 50 2 1 3 7 0\ncpu0 1 1 1 1\n";
+        let memory = "MemTotal: 1000 kB\nMemFree: 300 kB\nInactive(file): 200 kB\n";
+        assert_eq!(Load::parse(stat, memory), Some(Load { cpu: 220_000_000, memory: 512_000 }));
+        assert_eq!(Load::parse("", memory), None);
     }
 
     #[test]

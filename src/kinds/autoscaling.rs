@@ -1,3 +1,4 @@
 //! The kinds of the `autoscaling` group.
 
 pub mod pod_autoscaler;
+pub mod scale;

@@ -12,6 +12,7 @@ use super::core::{
     pod_template, replication_controller, resource_quota, secret, service, service_account, volume,
 };
 use super::discovery::endpoint_slice;
+use super::flowcontrol::{flow_schema, priority_level};
 use super::networking::{address, ingress, ingress_class, network_policy, service_range};
 use super::policy::disruption_budget;
 use super::rbac::{binding, role};
@@ -84,6 +85,8 @@ pub fn all() -> Vec<Kind> {
         lease::kind(),
         runtime_class::kind(),
         endpoint_slice::kind(),
+        flow_schema::kind(),
+        priority_level::kind(),
     ]
 }
 

@@ -8,6 +8,7 @@ pub mod affinity;
 pub mod amount;
 pub mod conditions;
 pub mod container;
+pub mod demand;
 pub mod env;
 pub mod intstr;
 pub mod ip;

@@ -27,6 +27,9 @@ use run::{Output, run};
 /// Why the rules are not in the kernel.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
+    /// The engine has not made the interface of the pod network yet; Podman does with the first container.
+    #[error("there is no interface {0} yet")]
+    NoBridge(String),
     /// A program is not there.
     #[error("the program {program:?} is not installed: install the package that has it, such as {package}")]
     NotInstalled {

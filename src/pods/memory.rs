@@ -46,10 +46,16 @@ pub(super) struct ContainerMemory {
     run: Option<(String, Option<Timestamp>)>,
     /// How that run ended.
     end: Option<Value>,
+    /// When the engine told of that.
+    ended: Option<Timestamp>,
+    /// The end that it told before, of a run that was too short to be seen.
+    before: Option<Value>,
     /// How the run before it ended.
     pub(super) last: Option<Value>,
     /// The count as it was shown last.
     shown: u64,
+    /// The engine's count when that run began.
+    count: u64,
     /// What is added to the engine's count, which begins anew when people start a container.
     added: u64,
     /// The kernel killed a process of the run.
@@ -64,8 +70,8 @@ pub(super) struct ContainerMemory {
     pub(super) floor: u64,
     /// Reason and message of the latest failure.
     pub(super) failure: Option<(String, String)>,
-    /// Why it is to be started again.
-    pub(super) kill: Option<String>,
+    /// The container of the engine that is to be ended, and why: the one in its place is not to blame.
+    pub(super) kill: Option<(String, String)>,
     /// Its readiness probe has succeeded.
     pub(super) ready: Option<bool>,
     /// Its startup probe has succeeded.
@@ -74,6 +80,8 @@ pub(super) struct ContainerMemory {
     pub(super) message: String,
     /// The run whose hook after the start was run.
     pub(super) hooked: Option<String>,
+    /// That hook is at work.
+    pub(super) hooks: bool,
     /// Image id and the digest that is shown for it.
     pub(super) image: Option<(String, String)>,
 }
@@ -85,9 +93,16 @@ impl ContainerMemory {
         let run = (detail.id.clone(), detail.state.started_at);
         let ran = self.run.as_ref().is_some_and(|(_, begun)| begun.is_some());
         let again = ran && self.run.as_ref() != Some(&run);
+        let base = detail.config.labels.get(names::RESTARTS).and_then(|count| count.parse().ok()).unwrap_or(0u64);
+        let count = base.saturating_add(detail.restart_count);
+        // The engine counts a restart before it makes it, but nothing that people start.
+        let by_hand = again && count <= self.count;
         if self.run.as_ref() != Some(&run) {
             if self.run.is_some() || detail.restart_count > 0 {
-                let ended = self.end.take();
+                // What the engine told may be the end of this very run, which nobody saw begin.
+                let begun = detail.state.started_at;
+                let own = begun.is_some() && self.ended >= begun;
+                let ended = if own { self.before.take() } else { self.end.take() };
                 let restarted = detail.restart_count > 0 || self.run.is_some();
                 if ended.is_some() {
                     self.last = ended;
@@ -96,11 +111,13 @@ impl ContainerMemory {
                 }
             }
             self.end = None;
+            self.before = None;
             self.oom = false;
             self.ready = None;
             self.started = None;
             self.message.clear();
             self.run = Some(run);
+            self.count = count.saturating_sub(u64::from(detail.state.state == ContainerState::Restarting));
         }
         if matches!(detail.state.state, ContainerState::Exited | ContainerState::Restarting | ContainerState::Dead)
             && detail.state.started_at.is_some()
@@ -116,11 +133,8 @@ impl ContainerMemory {
             }
             self.end = Some(end);
         }
-        let base = detail.config.labels.get(names::RESTARTS).and_then(|count| count.parse().ok()).unwrap_or(0u64);
-        let count = base.saturating_add(detail.restart_count);
         let seen = count.saturating_add(self.added);
-        // The engine does not count what people start.
-        if seen < self.shown || (again && seen == self.shown) {
+        if seen < self.shown || (by_hand && seen == self.shown) {
             self.added = (self.shown + 1).saturating_sub(count);
         }
         self.shown = count.saturating_add(self.added);
@@ -136,10 +150,20 @@ impl ContainerMemory {
             _ => "Error",
         };
         let time = |at: Option<Timestamp>| at.map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
-        self.end = Some(json!({
+        let of_before = at.is_some() && at < begun;
+        let begun = if of_before { at } else { begun.or(at) };
+        let end = json!({
             "exitCode": exit_code, "reason": reason, "startedAt": time(begun), "finishedAt": time(at),
             "containerID": format!("docker://{id}"),
-        }));
+        });
+        if of_before {
+            // The next run was seen before this was told.
+            self.last = Some(end);
+            return;
+        }
+        self.before = self.end.take();
+        self.ended = at;
+        self.end = Some(end);
     }
 
     /// How the run that was seen last ended, if it has.
@@ -217,6 +241,19 @@ mod tests {
     }
 
     #[test]
+    fn a_restart_that_is_seen_before_it_is_made_counts_once() {
+        let mut memory = ContainerMemory::default();
+        memory.observe(&run(1, 0, ContainerState::Running), String::new);
+        assert_eq!(memory.observe(&run(1, 1, ContainerState::Restarting), String::new), 1);
+        assert_eq!(memory.observe(&run(3, 1, ContainerState::Running), String::new), 1);
+        assert_eq!(memory.observe(&run(3, 2, ContainerState::Restarting), String::new), 2);
+        let mut fresh = ContainerMemory::default();
+        assert_eq!(fresh.observe(&run(1, 1, ContainerState::Restarting), String::new), 1);
+        assert_eq!(fresh.observe(&run(3, 1, ContainerState::Running), String::new), 1);
+        assert_eq!(fresh.observe(&run(5, 1, ContainerState::Running), String::new), 2);
+    }
+
+    #[test]
     fn the_end_of_a_run_is_told_with_the_next_one() {
         let mut memory = ContainerMemory::default();
         memory.observe(&run(1, 0, ContainerState::Running), String::new);
@@ -224,6 +261,16 @@ mod tests {
         memory.observe(&run(6, 1, ContainerState::Running), String::new);
         let last = memory.last.expect("an end");
         assert_eq!((last["exitCode"].as_i64(), last["startedAt"].as_str()), (Some(7), Some("1970-01-01T00:00:01Z")));
+    }
+
+    #[test]
+    fn the_end_of_a_run_that_nobody_saw_begin_is_its_own() {
+        let mut memory = ContainerMemory::default();
+        memory.observe(&run(1, 0, ContainerState::Running), String::new);
+        memory.died("c", 7, Timestamp::from_second(2).ok());
+        memory.died("c", 3, Timestamp::from_second(7).ok());
+        memory.observe(&run(6, 1, ContainerState::Exited), String::new);
+        assert_eq!(memory.last.expect("an end")["exitCode"], 7);
     }
 
     #[test]

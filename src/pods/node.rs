@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::{Error, Inner};
 use crate::engine::{EngineKind, Info};
 use crate::host::facts::{Disk, Facts, HugePages, Memory};
-use crate::registry::Target;
+use crate::registry::{Changed, Part, Target};
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 use crate::store::{self, Expect, Record, Write};
@@ -129,9 +129,28 @@ impl Inner {
             let uid = Expect::Uid(node.uid().to_owned());
             self.registry.store().set_volatile_status(&target.key(), uid, bytes).await?;
         }
+        if info.is_some() && is_tainted(&node) {
+            self.untaint(&target).await?;
+        }
         self.renew_lease().await?;
         self.wake_unbound();
         Ok(())
+    }
+
+    /// A new node takes no pods until it has been found ready.
+    async fn untaint(&self, target: &Target) -> Result<(), Status> {
+        let change = &mut |node: &Value| {
+            let mut node = node.clone();
+            let spec = node.section_mut("spec");
+            if let Some(taints) = spec.get_mut("taints").and_then(Value::as_array_mut) {
+                taints.retain(|taint| !is_not_ready(taint));
+                if taints.is_empty() {
+                    spec.remove("taints");
+                }
+            }
+            Ok(Changed::new(node))
+        };
+        self.registry.update(target, Part::Main, change, &Self::options()).await.map(drop)
     }
 
     /// What runs ends with the engine that went away, where it is of that sort: its pods are not ready, until facts
@@ -304,6 +323,14 @@ impl Pressure {
             processes: most.is_some_and(|most| tasks.saturating_mul(20) > most.saturating_mul(19)),
         }
     }
+}
+
+fn is_not_ready(taint: &Value) -> bool {
+    taint["key"] == "node.kubernetes.io/not-ready" && taint["effect"] == "NoSchedule"
+}
+
+fn is_tainted(node: &Value) -> bool {
+    node.list("/spec/taints").iter().any(is_not_ready)
 }
 
 /// A machine that is itself a container mostly lacks `CAP_SYS_RESOURCE`, without which no score may be lowered

@@ -229,13 +229,13 @@ async fn once(inner: Arc<Inner>, name: Name) {
         inner.tell(&pod, &containers::field(&pod, &name.1), Level::Warning, "Unhealthy", told);
     }
     if let Some(verdict) = verdict {
-        inner.judge(&name, verdict);
+        inner.judge(&name, &id, verdict);
     }
 }
 
 impl Inner {
     /// Takes in what a probe says; brings the pod back into the queue where that changes something.
-    fn judge(&self, (key, container, kind): &Name, holds: bool) {
+    fn judge(&self, (key, container, kind): &Name, id: &str, holds: bool) {
         let mut memory = lock(&self.memory);
         let Some(one) = memory.get_mut(key).and_then(|pod| pod.containers.get_mut(container)) else { return };
         let changed = match kind {
@@ -244,7 +244,8 @@ impl Inner {
             Kind::Liveness if holds => false,
             Kind::Startup | Kind::Liveness => {
                 let word = if *kind == Kind::Startup { "startup" } else { "liveness" };
-                one.kill = Some(format!("Container {container} failed {word} probe, will be restarted"));
+                let why = format!("Container {container} failed {word} probe, will be restarted");
+                one.kill = Some((id.to_owned(), why));
                 true
             }
         };

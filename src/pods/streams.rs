@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::sync::found::{Found, current, earlier};
 use super::translate::names::{self, Role};
 use super::{Error, Inner, Node, PodKey};
-use crate::engine::{self, ContainerState, Duplex, ExecSpec, Frames, LogOptions};
+use crate::engine::{self, ContainerDetail, ContainerState, Duplex, ExecSpec, Frames, LogOptions};
 use crate::host::dial::cause;
 use crate::host::netns;
 use crate::schema::object::Object;
@@ -26,6 +26,8 @@ pub struct Process {
     pub container: String,
     /// Whether it has a terminal: its output is one stream then.
     pub tty: bool,
+    /// Whether its input may end with that of who talks to it.
+    pub ends: bool,
 }
 
 /// Names the container of a pod that is meant: the one asked for, the default by annotation, or the only one.
@@ -106,7 +108,7 @@ impl Node {
     /// # Errors
     /// As [`Node::logs`], and 500 in the kubelet's words where the container does not run.
     pub async fn exec(&self, namespace: &str, pod: &str, container: &str, spec: &ExecSpec) -> Result<Process, Status> {
-        let (id, _) = self.0.running(namespace, pod, container).await?;
+        let id = self.0.running(namespace, pod, container).await?.id;
         let engine = &self.0.engine;
         let begun = async {
             let exec = engine.create_exec(&id, spec).await?;
@@ -114,7 +116,7 @@ impl Node {
             Ok::<_, crate::engine::Error>((exec, streams))
         };
         let (exec, streams) = begun.await.map_err(|error| Status::internal(&error))?;
-        Ok(Process { streams, exec: Some(exec), container: id, tty: spec.tty })
+        Ok(Process { streams, exec: Some(exec), container: id, tty: spec.tty, ends: true })
     }
 
     /// Waits for the exit code of a program whose output has ended.
@@ -143,9 +145,9 @@ impl Node {
     /// # Errors
     /// As [`Node::exec`].
     pub async fn attach(&self, namespace: &str, pod: &str, container: &str, stdin: bool) -> Result<Process, Status> {
-        let (id, tty) = self.0.running(namespace, pod, container).await?;
+        let ContainerDetail { id, config, .. } = self.0.running(namespace, pod, container).await?;
         let streams = self.0.engine.attach(&id, stdin, true, true).await.map_err(|error| Status::internal(&error))?;
-        Ok(Process { streams, exec: None, container: id, tty })
+        Ok(Process { streams, exec: None, container: id, tty: config.tty, ends: config.stdin_once })
     }
 
     /// Connects to a port of a pod.
@@ -244,7 +246,7 @@ impl Inner {
         ))
     }
 
-    async fn running(&self, namespace: &str, pod: &str, container: &str) -> Result<(String, bool), Status> {
+    async fn running(&self, namespace: &str, pod: &str, container: &str) -> Result<ContainerDetail, Status> {
         let (object, own) = self.pod_and_containers(namespace, pod).await?;
         let name = choose(&object, container)?;
         if matches!(object.text("/status/phase"), "Succeeded" | "Failed") {
@@ -254,9 +256,7 @@ impl Inner {
             )));
         }
         match current(&own, &name) {
-            Some(found) if found.detail.state.state.is_alive() => {
-                Ok((found.detail.id.clone(), found.detail.config.tty))
-            }
+            Some(found) if found.detail.state.state.is_alive() => Ok(found.detail.clone()),
             _ => Err(Status::internal(format!("container not found (\"{name}\")"))),
         }
     }

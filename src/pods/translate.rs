@@ -13,6 +13,7 @@
 pub mod conditions;
 pub mod container;
 pub mod env;
+pub mod etc;
 pub mod expand;
 pub mod fields;
 pub mod mounts;

@@ -22,7 +22,7 @@ use crate::schema::object::Object;
 use crate::schema::quantity::Quantity;
 
 use disk::Medium;
-pub(super) use disk::{inside, make_file, remove};
+pub(super) use disk::{inside, make_file, remove, write_file};
 use payload::{Files, Owner};
 
 /// Why a volume is not there yet; the message is that of the event `FailedMount`.
@@ -86,7 +86,27 @@ impl Inner {
         Ok(Ok(prepared))
     }
 
+    /// One volume. What the disk refuses is told as an event of the pod, and what runs goes on.
     async fn volume(
+        self: &Arc<Self>,
+        pod: &Value,
+        volume: &Value,
+        path: &Path,
+        sources: &Sources,
+        place: &Place,
+        again: &mut Option<Duration>,
+    ) -> Result<Result<Where, Failure>, Error> {
+        match self.make_volume(pod, volume, path, sources, place, again).await {
+            Err(error @ Error::File { .. }) => {
+                // An event may find no room either.
+                tracing::warn!(namespace = pod.namespace(), pod = pod.name(), %error, "a volume cannot be written");
+                Ok(Err(failed(volume.text("/name"), error)))
+            }
+            made => made,
+        }
+    }
+
+    async fn make_volume(
         self: &Arc<Self>,
         pod: &Value,
         volume: &Value,

@@ -6,7 +6,7 @@ mod policy;
 
 use std::net::IpAddr;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Registry, WriteOptions};
 use crate::schema::status::Status;
@@ -41,6 +41,17 @@ impl Registry {
         });
         self.ensure("", "services", "default", "kubernetes", service, &options).await?;
         self.bootstrap_objects(&options).await?;
+        if self.catalog().has_version("metrics.k8s.io", "v1beta1") {
+            // As metrics-server brings it: who may look at pods may see what they use.
+            let into = |role: &str| (format!("rbac.authorization.k8s.io/aggregate-to-{role}"), Value::from("true"));
+            let labels: Map<String, Value> = ["admin", "edit", "view"].into_iter().map(into).collect();
+            let reader = json!({
+                "metadata": {"name": "system:aggregated-metrics-reader", "labels": labels},
+                "rules": [{"apiGroups": ["metrics.k8s.io"], "resources": ["pods", "nodes"], "verbs": ["get", "list", "watch"]}],
+            });
+            let name = "system:aggregated-metrics-reader";
+            self.ensure("rbac.authorization.k8s.io", "clusterroles", "", name, reader, &options).await?;
+        }
         if new {
             self.store().begin_history();
         }

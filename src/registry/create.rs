@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Registry, Target, WriteOptions, Written, admission, catalog, effect, failed, fields, meta, now};
+use super::{Part, Registry, Target, WriteOptions, Written, admission, catalog, effect, failed, fields, meta, now};
 use crate::kinds::{Kind, NameRule};
 use crate::schema::canonical::{canonical, stored};
 use crate::schema::field::Errors;
@@ -16,6 +16,9 @@ use crate::store::{self, Key, Record, Write};
 
 /// How often a generated name is tried again when it is taken, as upstream does.
 const NAME_TRIES: usize = 8;
+
+/// How often a write is charged anew when somebody else has changed a quota meanwhile.
+const QUOTA_TRIES: usize = 5;
 
 /// Whether `metadata.managedFields` is already right.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -110,25 +113,62 @@ impl Registry {
         // A Service with mistakes of its own is told these before that an address is taken.
         let allocated = allocated?;
         warnings.extend(kind.strategy.warnings(&object, None));
-        settle(&stored_kind, &mut object);
-
-        let key = Key::new(catalog::storage_name(kind), &target.namespace, object.name());
-        if options.dry_run {
-            if self.0.store.get(&key).await.map_err(|error| failed(&error))?.is_some() {
-                return Err(self.taken(target, &object, exists(kind, object.name())).await);
-            }
-            return Ok(Written { object, warnings, created: true });
+        let change = admission::Change { kind, part: Part::Main, object: &object, old: None };
+        match admission::validate(self, &change).await {
+            Ok(more) => warnings.extend(more),
+            Err(status) => return Err(status.with_warnings(&warnings)),
         }
-        let record = Record::from_value(key, &object);
-        let outcome = self.commit(kind, object.name(), Write::Create { record }).await;
+        settle(&stored_kind, &mut object);
+        let stored = self.store_new(target, &object, options).await;
         drop(allocated);
-        let stored = match outcome {
-            Err(status) if status.reason == "AlreadyExists" => return Err(self.taken(target, &object, status).await),
-            outcome => outcome,
-        };
-        let stored = stored?;
-        object.metadata_mut().insert("resourceVersion".into(), stored.revision.to_string().into());
+        if let Some(revision) = stored.map_err(|status| status.with_warnings(&warnings))? {
+            object.metadata_mut().insert("resourceVersion".into(), revision.to_string().into());
+        }
         Ok(Written { object, warnings, created: true })
+    }
+
+    /// Charges an object to the quotas and stores it with them; gives its revision, but for a dry run.
+    async fn store_new(&self, target: &Target, object: &Value, options: &WriteOptions) -> Result<Option<u64>, Status> {
+        let kind = &target.kind;
+        let key = Key::new(catalog::storage_name(kind), &target.namespace, object.name());
+        let change = admission::Change { kind, part: Part::Main, object, old: None };
+        let mut last = Status::internal("quotas change faster than they can be charged");
+        for _ in 0..QUOTA_TRIES {
+            let charged = admission::charge(self, &change).await?;
+            if options.dry_run {
+                if self.0.store.get(&key).await.map_err(|error| failed(&error))?.is_some() {
+                    return Err(self.taken(target, object, exists(kind, object.name())).await);
+                }
+                return Ok(None);
+            }
+            let changes_quotas = charged.is_some();
+            let record = Record::from_value(key.clone(), object);
+            match self.commit_charged(kind, object.name(), charged, Write::Create { record }).await {
+                Ok(record) => return Ok(Some(record.revision)),
+                Err(status) if status.reason == "AlreadyExists" => {
+                    return Err(self.taken(target, object, status).await);
+                }
+                // Somebody wrote a quota meanwhile.
+                Err(status) if changes_quotas && matches!(status.code, 404 | 409) => last = status,
+                Err(status) => return Err(status),
+            }
+        }
+        Err(last)
+    }
+
+    /// Stores a write together with the quotas that it is charged to.
+    pub(super) async fn commit_charged(
+        &self,
+        kind: &Arc<Kind>,
+        name: &str,
+        charged: admission::Charged<'_>,
+        write: Write,
+    ) -> Result<Record, Status> {
+        let (mut writes, held) = charged.into_parts();
+        writes.push(write);
+        let outcome = self.commit_all(kind, name, writes).await;
+        drop(held);
+        outcome
     }
 
     /// The refusal of a name that is taken; that of an object on its way out says so.
@@ -140,11 +180,6 @@ impl Registry {
             status.message = format!("object is being deleted: {}", status.message);
         }
         status
-    }
-
-    /// Stores one write and says the failure in the words of the API.
-    pub(super) async fn commit(&self, kind: &Arc<Kind>, name: &str, write: Write) -> Result<Record, Status> {
-        self.commit_all(kind, name, vec![write]).await
     }
 
     /// Stores several writes of one object as one, and answers the last.

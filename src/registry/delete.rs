@@ -109,7 +109,8 @@ impl Registry {
     }
 }
 
-fn preconditions(target: &Target, delete: &DeleteOptions, old: &Value) -> Result<(), Status> {
+/// Identity and version, where the client named them.
+pub(super) fn preconditions(target: &Target, delete: &DeleteOptions, old: &Value) -> Result<(), Status> {
     let kind = &target.kind;
     let refuse = |detail: String| Err(Status::conflict(kind.home_group(), &kind.kind, &target.name, &detail));
     if let Some(uid) = &delete.uid

@@ -3,10 +3,8 @@
 use crate::kinds::Kind;
 
 /// Group and resource of the kinds without effect.
-const WITHOUT_EFFECT: [(&str, &str); 22] = [
-    ("", "limitranges"),
+const WITHOUT_EFFECT: [(&str, &str); 18] = [
     ("", "replicationcontrollers"),
-    ("", "resourcequotas"),
     ("admissionregistration.k8s.io", "mutatingadmissionpolicies"),
     ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings"),
     ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
@@ -22,8 +20,6 @@ const WITHOUT_EFFECT: [(&str, &str); 22] = [
     ("networking.k8s.io", "ingresses"),
     ("networking.k8s.io", "networkpolicies"),
     ("networking.k8s.io", "servicecidrs"),
-    ("node.k8s.io", "runtimeclasses"),
-    ("policy", "poddisruptionbudgets"),
     ("storage.k8s.io", "csidrivers"),
     ("storage.k8s.io", "volumeattachments"),
 ];

@@ -305,4 +305,42 @@ mod tests {
         let status = Continue::decode("e30", None).expect_err("no version");
         assert!(status.message.ends_with("server does not recognize this encoded version "));
     }
+
+    #[test]
+    fn no_changed_token_does_harm() {
+        let good = Continue { revision: 12, namespace: "plant".into(), name: "web-0".into() }.encode();
+        let mut state = 1_u32;
+        for _ in 0..20_000 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let mut bytes = good.clone().into_bytes();
+            let at = (state >> 8) as usize % bytes.len();
+            match state >> 30 {
+                0 => bytes.truncate(at),
+                1 => bytes[at] = b"AZaz09-_+/=. "[(state >> 16) as usize % 13],
+                2 => bytes.insert(at, b'A'),
+                _ => drop(bytes.remove(at)),
+            }
+            let text = String::from_utf8(bytes).expect("ASCII");
+            match Continue::decode(&text, Some("plant")) {
+                // A token may say another place in the same list; it never leads into another one.
+                Ok(next) => assert!(next.namespace == "plant" && !next.name.is_empty() && next.revision > 0, "{text}"),
+                Err(status) => assert_eq!(status.code, 400, "{text}"),
+            }
+        }
+        for odd in [
+            r#"{"v":"meta.k8s.io/v1","rv":-1,"start":"a\u0000"}"#,
+            r#"{"v":"meta.k8s.io/v1","rv":5,"start":""}"#,
+            r#"{"rv":5}"#,
+            "[]",
+            "null",
+            r#"{"v":"meta.k8s.io/v1","rv":5,"start":"other/a\u0000"}"#,
+            r#"{"v":"meta.k8s.io/v1","rv":5,"start":"plant/a/../b\u0000"}"#,
+        ] {
+            assert_eq!(
+                Continue::decode(&URL_SAFE_NO_PAD.encode(odd), Some("plant")).map_err(|status| status.code),
+                Err(400),
+                "{odd}"
+            );
+        }
+    }
 }

@@ -73,10 +73,14 @@ pub fn keep(object: &mut Value, old: &Value) {
     let meta = object.metadata_mut();
     carry(meta, old_meta, "generation");
     meta.remove("selfLink");
-    for key in ["uid", "namespace", "resourceVersion", "creationTimestamp"] {
+    for key in ["uid", "namespace", "resourceVersion"] {
         if meta.get(key).and_then(Value::as_str).unwrap_or_default().is_empty() {
             carry(meta, old_meta, key);
         }
+    }
+    // Changes of the time of creation are passed over, not refused.
+    if old_meta.contains_key("creationTimestamp") {
+        carry(meta, old_meta, "creationTimestamp");
     }
     if old_meta.contains_key("deletionTimestamp") {
         carry(meta, old_meta, "deletionTimestamp");

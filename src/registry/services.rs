@@ -32,10 +32,15 @@ impl Registry {
         }
         let held = self.0.services.lock().await;
         let mut pools = self.pools(kind, None).await?;
-        families(object);
+        families(object, None, self.family())?;
         give_ips(&mut pools, object)?;
         give_ports(&mut pools, object)?;
         Ok(Some(held))
+    }
+
+    /// The family of addresses of the service range.
+    fn family(&self) -> &'static str {
+        if self.settings().service_network.contains(':') { "IPv6" } else { "IPv4" }
     }
 
     /// Gives a changed Service what it lacks; what it has no use for any more is free again.
@@ -50,7 +55,7 @@ impl Registry {
         }
         let held = self.0.services.lock().await;
         let mut pools = self.pools(kind, Some(old.uid())).await?;
-        families(object);
+        families(object, Some(old), self.family())?;
         give_ips(&mut pools, object)?;
         give_ports(&mut pools, object)?;
         Ok(Some(held))
@@ -104,27 +109,112 @@ fn held_ports(service: &Value) -> impl Iterator<Item = u16> + '_ {
     ports.chain(health).filter(|port| *port != 0).filter_map(|port| u16::try_from(port).ok())
 }
 
-/// One family, but for headless Services without a selector, whose endpoints may be of any.
-fn families(service: &mut Value) {
-    let kind = service.text("/spec/type");
-    if kind == "ExternalName" {
-        return;
+/// Settles the policy and the families of addresses of a Service in a cluster that has one family, and
+/// refuses what needs another one. Headless Services without a selector may be of any.
+fn families(service: &mut Value, old: Option<&Value>, own: &str) -> Result<(), Status> {
+    if service.text("/spec/type") == "ExternalName" || prefers_as_before(service, old) {
+        return Ok(());
     }
-    let headless = service.text("/spec/clusterIP") == "None";
-    let selects = service.map("/spec/selector").is_some_and(|selector| !selector.is_empty());
-    let said = service.pointer("/spec/ipFamilyPolicy").is_some();
-    let any = headless && !selects && !said && service.list("/spec/ipFamilies").is_empty();
+    let free = service.text("/spec/clusterIP") == "None"
+        && service.map("/spec/selector").is_none_or(serde_json::Map::is_empty);
+    let before = old.map(|old| old.text("/spec/ipFamilyPolicy")).unwrap_or_default();
+    let policy = match (service.text("/spec/ipFamilyPolicy"), before) {
+        ("", "") if free => "RequireDualStack",
+        ("", "") => "SingleStack",
+        ("", before) => before,
+        (said, _) => said,
+    };
+    let (policy, single) = (policy.to_owned(), policy == "SingleStack");
+    let mut ips = texts(service, "/spec/clusterIPs");
+    let mut families = texts(service, "/spec/ipFamilies");
+    let path = Path::new("spec");
+    let at = path.child("ipFamilyPolicy");
+    let shown = Value::from(policy.as_str());
+    let mut errors = Errors::new();
+    if let Some(old) = old {
+        let (had, knew) = (texts(old, "/spec/clusterIPs"), texts(old, "/spec/ipFamilies"));
+        if single {
+            if had == ips {
+                ips.truncate(1);
+            }
+            if knew == families {
+                families.truncate(1);
+            }
+        } else {
+            for (less, what) in [
+                (had.len() > 1 && ips.len() == 1, "secondary cluster IP"),
+                (knew.len() > 1 && families.len() == 1, "secondary IP family"),
+            ] {
+                if less {
+                    errors.invalid(&at, &shown, &format!("must be 'SingleStack' to release the {what}"));
+                }
+            }
+        }
+    }
+    if single {
+        for (many, what) in [(ips.len() == 2, "cluster IPs"), (families.len() == 2, "IP families")] {
+            if many {
+                let detail =
+                    format!("must be 'RequireDualStack' or 'PreferDualStack' when multiple {what} are specified");
+                errors.invalid(&at, &shown, &detail);
+            }
+        }
+    }
+    for (index, ip) in ips.iter().enumerate().take_while(|(_, ip)| *ip != "None") {
+        let family = if ip.contains(':') { "IPv6" } else { "IPv4" };
+        if index < families.len() || ip.parse::<IpAddr>().is_err() {
+            continue;
+        }
+        if family == own {
+            families.push(family.to_owned());
+        } else {
+            let detail = format!("{family} is not configured on this cluster");
+            errors.invalid(&path.child("clusterIPs").index(index), &service["spec"]["clusterIPs"], &detail);
+        }
+    }
+    if errors.is_empty() && !free {
+        if policy == "RequireDualStack" {
+            errors.invalid(&at, &shown, "this cluster is not configured for dual-stack services");
+        }
+        for (index, family) in
+            families.iter().enumerate().filter(|(_, family)| matches!(family.as_str(), "IPv4" | "IPv6"))
+        {
+            if family != own {
+                let at = path.child("ipFamilies").index(index);
+                errors.invalid_text(&at, family, "not configured on this cluster");
+            }
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Status::invalid("", "Service", service.name(), &errors));
+    }
+    if families.is_empty() {
+        families.push(own.to_owned());
+    }
+    if free && !single && families.len() < 2 {
+        let other = if families.first().is_some_and(|family| family == "IPv4") { "IPv6" } else { "IPv4" };
+        families.push(other.to_owned());
+    }
     let spec = service.section_mut("spec");
-    if any {
-        spec.insert("ipFamilyPolicy".into(), "RequireDualStack".into());
-        spec.insert("ipFamilies".into(), json!(["IPv4", "IPv6"]));
-        return;
+    spec.insert("ipFamilyPolicy".into(), policy.into());
+    spec.insert("ipFamilies".into(), families.into());
+    if spec.get("clusterIPs").and_then(Value::as_array).is_some_and(|given| given.len() != ips.len()) {
+        spec.insert("clusterIPs".into(), ips.into());
     }
-    spec.entry("ipFamilyPolicy").or_insert_with(|| "SingleStack".into());
-    let families = spec.entry("ipFamilies").or_insert_with(|| json!([]));
-    if families.as_array().is_none_or(Vec::is_empty) {
-        *families = json!(["IPv4"]);
-    }
+    Ok(())
+}
+
+/// Whether a Service goes on preferring two families with the addresses that it has: it is not given
+/// or denied a family because the cluster has changed.
+fn prefers_as_before(service: &Value, old: Option<&Value>) -> bool {
+    let Some(old) = old else { return false };
+    let same = |field: &str| service.pointer(field) == old.pointer(field);
+    let fields = ["/spec/type", "/spec/ipFamilyPolicy", "/spec/clusterIP", "/spec/clusterIPs", "/spec/ipFamilies"];
+    old.text("/spec/ipFamilyPolicy") == "PreferDualStack" && fields.into_iter().all(same)
+}
+
+fn texts(object: &Value, pointer: &str) -> Vec<String> {
+    object.list(pointer).iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect()
 }
 
 fn give_ips(pools: &mut Pools, service: &mut Value) -> Result<(), Status> {
@@ -133,7 +223,9 @@ fn give_ips(pools: &mut Pools, service: &mut Value) -> Result<(), Status> {
     }
     let asked = service.text("/spec/clusterIP").to_owned();
     if asked == "None" {
-        service.section_mut("spec").insert("clusterIPs".into(), json!(["None"]));
+        if service.list("/spec/clusterIPs").is_empty() {
+            service.section_mut("spec").insert("clusterIPs".into(), json!(["None"]));
+        }
         return Ok(());
     }
     if asked.is_empty() {
@@ -244,4 +336,48 @@ fn seed() -> u32 {
     // Without randomness the search begins at the front, which is right too.
     let _ = SystemRandom::new().fill(&mut bytes);
     u32::from_le_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled(spec: &Value, old: Option<&Value>) -> Result<Value, String> {
+        let mut service = json!({"metadata": {"name": "s"}, "spec": spec});
+        let old = old.map(|spec| json!({"spec": spec}));
+        families(&mut service, old.as_ref(), "IPv4").map_err(|status| status.message)?;
+        Ok(service["spec"].clone())
+    }
+
+    #[test]
+    fn a_cluster_of_one_family_refuses_what_needs_two() {
+        let said = settled(&json!({"type": "ClusterIP", "ipFamilyPolicy": "RequireDualStack"}), None);
+        assert_eq!(
+            said.expect_err("refused"),
+            "Service \"s\" is invalid: spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": this cluster is not \
+             configured for dual-stack services"
+        );
+        let said = settled(&json!({"type": "ClusterIP", "ipFamilies": ["IPv6"]}), None);
+        assert!(said.expect_err("refused").ends_with("Invalid value: \"IPv6\": not configured on this cluster"));
+        let said = settled(&json!({"type": "ClusterIP", "ipFamilies": ["IPv4", "IPv6"]}), None);
+        assert!(said.expect_err("refused").contains("when multiple IP families are specified"));
+        let spec = settled(&json!({"type": "ClusterIP", "ipFamilyPolicy": "PreferDualStack"}), None).expect("taken");
+        assert_eq!(spec["ipFamilies"], json!(["IPv4"]));
+    }
+
+    #[test]
+    fn headless_services_without_a_selector_are_of_any_family() {
+        let spec = settled(&json!({"type": "ClusterIP", "clusterIP": "None"}), None).expect("taken");
+        assert_eq!(spec["ipFamilies"], json!(["IPv4", "IPv6"]));
+        assert_eq!(spec["ipFamilyPolicy"], "RequireDualStack");
+        let selects = json!({"type": "ClusterIP", "clusterIP": "None", "selector": {"a": "b"}});
+        assert_eq!(settled(&selects, None).expect("taken")["ipFamilies"], json!(["IPv4"]));
+    }
+
+    #[test]
+    fn an_update_keeps_the_policy_of_before() {
+        let old = json!({"type": "ClusterIP", "ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv4"]});
+        let spec = settled(&json!({"type": "NodePort", "ipFamilies": ["IPv4"]}), Some(&old)).expect("taken");
+        assert_eq!(spec["ipFamilyPolicy"], "PreferDualStack");
+    }
 }

@@ -6,6 +6,7 @@ use super::create::{check, normalise, prepare_type, settle};
 use super::{Registry, Target, WriteOptions, Written, admission, catalog, effect, fields, meta, now, versions};
 use crate::kinds::Kind;
 use crate::schema::field::{Errors, Path};
+use crate::schema::merge::managed;
 use crate::schema::meta as rules;
 use crate::schema::object::Object;
 use crate::schema::status::Status;
@@ -118,11 +119,13 @@ impl Registry {
         warnings.extend(meta::dedup_owners(&mut object));
         if !managed {
             fields::updated(&self.catalog(), kind, part, shown, &mut object, options, at);
+        } else {
+            managed::settle(shown, &mut object);
         }
         let stored_kind = self.to_stored(kind, &mut object);
 
         meta::keep(&mut object, old);
-        admission::update(self, kind, part, &object, old, options).await?;
+        admission::update(self, kind, part, &mut object, old, options).await?;
         if part == Part::Main {
             self.guard(target, &object, Some(old), options).await?;
         }
@@ -142,6 +145,12 @@ impl Registry {
         if part == Part::Main {
             warnings.extend(kind.strategy.warnings(&object, Some(old)));
         }
+        let change = admission::Change { kind, part, object: &object, old: Some(old) };
+        match admission::validate(self, &change).await {
+            Ok(more) => warnings.extend(more),
+            Err(status) => return Err(Raced::Refused(status.with_warnings(&warnings))),
+        }
+        let charged = admission::charge(self, &change).await.map_err(|status| status.with_warnings(&warnings))?;
         settle(&stored_kind, &mut object);
 
         if object == *old || options.dry_run {
@@ -154,9 +163,14 @@ impl Registry {
         } else {
             Write::Update { record: next, expect: record.revision }
         };
-        let stored = self.commit(kind, &target.name, write).await;
+        let changes_quotas = charged.is_some();
+        let stored = self.commit_charged(kind, &target.name, charged, write).await;
         drop(allocated);
-        let stored = stored.map_err(|status| if status.code == 409 { Raced::Race } else { Raced::Refused(status) })?;
+        let stored = stored.map_err(|status| match status.code {
+            409 => Raced::Race,
+            404 if changes_quotas => Raced::Race,
+            _ => Raced::Refused(status.with_warnings(&warnings)),
+        })?;
         // What goes with its last finalizer is shown in the version that it had.
         let revision = if ends { record.revision } else { stored.revision };
         object.metadata_mut().insert("resourceVersion".into(), revision.to_string().into());

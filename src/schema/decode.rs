@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 pub mod body;
 mod loose;
+mod removed;
 mod scalar;
 #[cfg(test)]
 mod tests;

@@ -46,6 +46,8 @@ pub struct Status {
     pub message: String,
     /// What the failure is about; `None` leaves `details` out, an empty one shows as `{}`.
     pub details: Option<Box<Details>>,
+    /// Sentences for `Warning:` headers that were found before the failure.
+    pub warnings: Vec<String>,
 }
 
 impl fmt::Display for Status {
@@ -60,13 +62,27 @@ impl Status {
     /// A status of any code and reason, without details.
     #[must_use]
     pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: None }
+        Self { code, reason, message: message.into(), details: None, warnings: Vec::new() }
     }
 
     /// The same status with `details`.
     #[must_use]
     pub fn with_details(mut self, details: Details) -> Self {
         self.details = Some(Box::new(details));
+        self
+    }
+
+    /// The same status with what is to be warned of beside it.
+    #[must_use]
+    pub fn with_warnings(mut self, warnings: &[String]) -> Self {
+        self.warnings.extend_from_slice(warnings);
+        self
+    }
+
+    /// The same status with what was to be warned of before what it warns of itself.
+    #[must_use]
+    pub fn after(mut self, earlier: &[String]) -> Self {
+        self.warnings.splice(0..0, earlier.iter().cloned());
         self
     }
 

@@ -1,6 +1,8 @@
 //! A key, and an object as bytes. It knows of an object only that it has `metadata` and perhaps a
 //! `status`, and not what they mean.
 
+mod parts;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -95,6 +97,35 @@ impl Record {
             object.insert("status".into(), serde_json::from_slice(status).unwrap_or_default());
         }
         value
+    }
+
+    /// The whole object, but for members of these names at whatever depth, of which no tree is made.
+    #[must_use]
+    pub fn to_value_without(&self, names: &[&str]) -> Value {
+        let mut value = parts::read_without(&self.head, names).unwrap_or_default();
+        if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.insert("resourceVersion".into(), Value::String(self.revision.to_string()));
+        }
+        if let (Some(object), Some(status)) = (value.as_object_mut(), &self.status) {
+            object.insert("status".into(), parts::read_without(status, names).unwrap_or_default());
+        }
+        value
+    }
+
+    /// Appends `metadata` as JSON, with its `resourceVersion`, without parsing it.
+    pub fn render_metadata(&self, out: &mut Vec<u8>) {
+        use std::io::Write as _;
+
+        let inside = self.head.get(self.metadata_at() + METADATA.len()..).unwrap_or_default();
+        let own = parts::inner_length(inside).and_then(|length| inside.get(..length)).unwrap_or_default();
+        out.reserve(own.len() + 64);
+        // Writing to a vector does not fail.
+        let _ = write!(out, "{{\"resourceVersion\":\"{}\"", self.revision);
+        if !own.is_empty() {
+            out.push(b',');
+            out.extend_from_slice(own);
+        }
+        out.push(b'}');
     }
 
     /// Appends the whole object as JSON, with `metadata.resourceVersion`, without parsing it.
@@ -204,6 +235,10 @@ mod tests {
             object.remove("apiVersion");
             object.remove("kind");
             assert_eq!(item, expected);
+
+            let mut out = Vec::new();
+            record.render_metadata(&mut out);
+            assert_eq!(serde_json::from_slice::<Value>(&out).unwrap(), expected["metadata"]);
         }
     }
 

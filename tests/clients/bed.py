@@ -8,9 +8,14 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "testbed"))
-from testbed import Failed, check, run, tools, until
+from testbed import HERE, Failed, check, run, tools, until
 
 PORT = 16447
+
+
+def bring(what):
+    """Where a client lies that tests/testbed/clients.sh brings or builds: python, informer or kube."""
+    return run(os.path.join(HERE, "clients.sh"), what, timeout=600)[1].strip().splitlines()[-1]
 
 
 class Kubectl:
@@ -114,4 +119,4 @@ def has(text, *pieces):
     return text
 
 
-__all__ = ["Failed", "Kubectl", "PORT", "check", "columns", "has", "json", "os", "run", "until"]
+__all__ = ["Failed", "Kubectl", "PORT", "bring", "check", "columns", "has", "json", "os", "run", "until"]

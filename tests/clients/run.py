@@ -2,7 +2,8 @@
 """Real clients against a k2d without an engine, as people use them: kubectl, Helm, the Python client, a script on bare
 paths, an informer of client-go and kube-rs. k2d runs as a user without rights, on 127.0.0.1.
 
-  run.py [--only WORD...]     the steps whose name holds one of the words
+  run.py [--only WORD...]     the steps whose name holds one of the words; those of kubectl and of Helm stand on one
+                              another, so name all of a release: run.py --only "kubectl 1.37"
   run.py --list               the names of the steps
 """
 import argparse
@@ -11,10 +12,14 @@ import signal
 import sys
 import tempfile
 
-from bed import PORT, Kubectl
+from bed import PORT, Kubectl, bring
 from testbed import K2d, Steps, keep_log
 
 import charts
+import crates
+import dynamic
+import informer
+import raw
 import verbs
 
 NOBODY = 65534
@@ -34,6 +39,10 @@ def main():
             kubectl = Kubectl(k2d, release, work)
             verbs.register(steps, kubectl)
             charts.register(steps, kubectl)
+        dynamic.register(steps, k2d, lambda: bring("python"))
+        raw.register(steps, k2d)
+        informer.register(steps, k2d, lambda: bring("informer"))
+        crates.register(steps, k2d, lambda: bring("kube"))
         if options.list:
             print("\n".join(steps.names()))
             return 0

@@ -97,9 +97,9 @@ def pre_stop_sleeps(bed):
 
 @test()
 def a_failed_post_start_ends_the_container(bed):
-    bed.pod("starts", idle(lifecycle={"postStart": {"exec": {"command": ["sh", "-c", "exit 4"]}}}), restartPolicy="Never")
+    bed.pod("starts", shell("sleep 1000", lifecycle={"postStart": {"exec": {"command": ["sh", "-c", "exit 4"]}}}), restartPolicy="Never")
     bed.wait("starts", lambda pod: pod["status"]["phase"] == "Failed", "failed", 30)
-    check("FailedPostStartHook" in [one["reason"] for one in bed.events("starts")], bed.events("starts"))
+    bed.until(lambda: "FailedPostStartHook" in [one["reason"] for one in bed.events("starts")], "an event FailedPostStartHook", 10)
 
 
 @test()

@@ -60,9 +60,10 @@ def restart_policies(bed):
     on_failure = status_of(bed.ended("onfailure", "Succeeded"))
     check(on_failure["restartCount"] == 1 and on_failure["state"]["terminated"]["exitCode"] == 0, on_failure)
     check(on_failure["lastState"]["terminated"]["exitCode"] == 1, on_failure)
-    pod = bed.wait("always", lambda pod: status_of(pod).get("restartCount", 0) >= 2, "restarted twice", 90)
-    check(is_running(pod), pod["status"])
-    check(status_of(pod)["lastState"]["terminated"]["reason"] == "Completed", status_of(pod))
+    def again(pod):
+        one = status_of(pod)
+        return one.get("restartCount", 0) >= 2 and one["lastState"].get("terminated", {}).get("reason") == "Completed"
+    check(is_running(bed.wait("always", again, "restarted twice, the second time after an end that was good", 90)), "its phase")
 
 
 @test()

@@ -148,5 +148,6 @@ if __name__ == "__main__":
             k2d.stop()
         if suite.failed:
             print(f"     log: {keep_log(k2d.log, 'conformance-k2d.log')}", flush=True)
-    print(f"{suite.passed} passed, {len(suite.failed)} failed ({time.monotonic() - begin:.0f} s)" + "".join(f"\n  {name}" for name in suite.failed), flush=True)
+    print(f"took {time.monotonic() - begin:.0f} s" + "".join(f"\nfailed: {name}" for name in suite.failed))
+    print(f"{suite.passed} passed, {len(suite.failed)} failed", flush=True)
     sys.exit(1 if suite.failed else 0)

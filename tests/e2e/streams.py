@@ -22,6 +22,7 @@ import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "testbed"))
 from testbed import Failed, K2d, Steps, check, keep_log, on_host, tools, until
+from websocket import WebSocket
 
 NAME = os.environ.get("STREAMS_HOST", "k2d-streams")
 steps = Steps()
@@ -278,8 +279,10 @@ def _():
     check(numbers == [{count}, {count - 1}], count, numbers, now, last)
     check(short == f"run {count - 1} c\n", short)
     def waiting():
-        return "waiting" in status_of("crash", "main")["state"] and (client.well("logs", "crash", "-p").decode(), client.well("logs", "crash").decode())
-    one, other = until(30, waiting, "it waits for its next run")
+        before = status_of("crash", "main")
+        texts = client.well("logs", "crash", "-p").decode(), client.well("logs", "crash").decode()
+        return "waiting" in before["state"] and status_of("crash", "main") == before and (before["restartCount"], *texts)
+    count, one, other = until(60, waiting, "it waits for its next run")
     check(one == other and {int(line.split()[1]) for line in one.splitlines()} == {count}, one, other)
     remove("crash")
 
@@ -394,44 +397,10 @@ def _():
     remove("done")
 
 
-class WebSocket:
-    """A WebSocket to the API (RFC 6455)."""
-
-    def __init__(self, path, *protocols):
-        self.socket = k2d.credentials().wrap_socket(socket.create_connection(("127.0.0.1", k2d.port), timeout=60), server_hostname="localhost")
-        offered = f"Sec-WebSocket-Protocol: {', '.join(protocols)}\r\n" if protocols else ""
-        self.socket.sendall((f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                             f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{offered}\r\n").encode())
-        self.reader = self.socket.makefile("rb")
-        head = []
-        while (line := self.reader.readline().strip()):
-            head.append(line.decode())
-        check(head and " 101 " in head[0] + " ", head)
-
-    def send(self, data):
-        length = len(data)
-        head = bytes([0x82, 0x80 | length]) if length < 126 else bytes([0x82, 0x80 | 126]) + length.to_bytes(2, "big")
-        self.socket.sendall(head + b"\0\0\0\0" + data)
-
-    def receive(self):
-        """The next message; None for the end."""
-        head = self.reader.read(2)
-        if len(head) < 2 or head[0] & 15 == 8:
-            return None
-        length = head[1]
-        if length > 125:
-            length = int.from_bytes(self.reader.read(2 if length == 126 else 8), "big")
-        return self.reader.read(length)
-
-    def close(self):
-        self.reader.close()
-        self.socket.close()
-
-
 @steps("fifty at once")
 def _():
     query = urllib.parse.urlencode([("command", "cat"), ("stdin", 1), ("stdout", 1), ("stderr", 1), ("container", "main")])
-    sockets = [WebSocket(f"/api/v1/namespaces/default/pods/shell/exec?{query}", "v5.channel.k8s.io") for _ in range(50)]
+    sockets = [WebSocket(k2d, f"/api/v1/namespaces/default/pods/shell/exec?{query}", "v5.channel.k8s.io") for _ in range(50)]
     def line(of):
         while (message := of.receive()) is not None:
             if len(message) > 1:
@@ -542,7 +511,7 @@ def _():
     check(code == 200 and json.loads(got)["length"] == len(big), code, got[:200])
     code, _, got = raw(f"{place}/", "POST", iter([b"a" * 100000] * 10), {"Transfer-Encoding": "chunked"}, encode_chunked=True)
     check(code == 200 and json.loads(got)["length"] == 1000000, code, got[:200])
-    one = WebSocket(f"{place}/ws")
+    one = WebSocket(k2d, f"{place}/ws")
     one.socket.sendall(b"hello")
     check(one.reader.read(5) == b"HELLO")
     one.close()
@@ -564,6 +533,107 @@ def _():
             ("services/a:b:c:d", 400, 'invalid service request "a:b:c:d"')):
         got, _, body = raw(f"/api/v1/namespaces/default/{place}/proxy/x")
         check(got == code and json.loads(body)["message"] == told, place, got, body)
+
+
+# === top ===
+
+@each("top shows what pods and the node use")
+def _(client):
+    apply(pod("busy", container("main", "while :; do :; done", resources={"limits": {"cpu": "200m"}}), container("calm", "sleep 1000")))
+    running("busy")
+    def top(*words):
+        return [line.split() for line in client.well("top", *words, "--no-headers").decode().splitlines()]
+    lines = until(20, lambda: (got := top("pod", "busy")) and int(got[0][1].rstrip("m")) > 100 and got, "the busy pod is seen")
+    check(100 < int(lines[0][1].rstrip("m")) < 260 and lines[0][2].endswith("Mi"), lines)
+    lines = {line[1]: line for line in top("pod", "busy", "--containers")}
+    check(set(lines) == {"main", "calm"} and int(lines["main"][2].rstrip("m")) > 100 and int(lines["calm"][2].rstrip("m")) < 20, lines)
+    check([line[0] for line in top("pod", "-l", "app=web")] == ["web"])
+    names = {line[0] for line in top("pod")}
+    check({"busy", "web", "shell", "two"} <= names, names)
+    check(int([line for line in top("pod", "web")][0][2].rstrip("Mi")) >= 5)
+    node = top("node")
+    check(len(node) == 1 and int(node[0][1].rstrip("m")) > 100 and int(node[0][3].rstrip("Mi")) > 50, node)
+    remove("busy")
+
+
+@steps("measures have true times, and nothing is measured for what does not run")
+def _():
+    def asked():
+        code, _, body = raw("/apis/metrics.k8s.io/v1beta1/namespaces/default/pods/web")
+        check(code == 200, code, body)
+        return json.loads(body)
+    first = asked()
+    time.sleep(3)
+    second = asked()
+    check(second["kind"] == "PodMetrics" and second["apiVersion"] == "metrics.k8s.io/v1beta1" and second["metadata"]["labels"] == {"app": "web"}, second)
+    seconds = float(second["window"].rstrip("s"))
+    check(2.5 < seconds < 6, "the window is what passed since the reading before", first, second)
+    apply(pod("over", container("main", "true"), restartPolicy="Never"))
+    until(20, lambda: k2d.get("pod", "over")["status"]["phase"] == "Succeeded", "it ends")
+    code, _, body = raw("/apis/metrics.k8s.io/v1beta1/namespaces/default/pods/over")
+    check(code == 404 and json.loads(body)["message"] == 'podmetrics.metrics.k8s.io "default/over" not found', code, body)
+    code, _, body = raw("/apis/metrics.k8s.io/v1beta1/pods")
+    names = [one["metadata"]["name"] for one in json.loads(body)["items"]]
+    check(json.loads(body)["kind"] == "PodMetricsList" and "over" not in names and "web" in names, names)
+    check("metrics.k8s.io/v1beta1" in k2d.kubectl("api-versions"))
+    remove("over")
+
+
+# === debug ===
+
+@each("debug adds a container to a pod, and attaches to it")
+def _(client):
+    name = "bare" + str(clients.index(client))
+    apply(pod(name, container("main", "trap exit TERM; echo marker >/tmp/marker; while :; do sleep 1 & wait; done")))
+    running(name)
+    code, out, err = client.run("debug", name, "-i", "--image=busybox:1.37", "--image-pull-policy=IfNotPresent", "--target=main", "-c", "spy",
+                                "--profile=general", "--", "sh", "-c", "read x; cat /proc/1/root/tmp/marker; hostname -i; echo got $x; exit 4", data=b"typed\n")
+    address = k2d.get("pod", name)["status"]["podIP"]
+    check(b"marker\n" in out and b"got typed\n" in out and address.encode() in out, code, out, err)
+    status = until(10, lambda: (one := status_of(name, "spy", "ephemeralContainerStatuses")) and "terminated" in one["state"] and one, "it has ended")
+    check(status["state"]["terminated"]["exitCode"] == 4, status)
+    check(b"typed" in client.well("logs", name, "-c", "spy"))
+    code, text = client.on_terminal(f"debug {name} -it --image=busybox:1.37 --image-pull-policy=IfNotPresent --profile=general -c shell -- sh -c 'read x; sleep 0.5; stty size; echo got $x'", data=b"word\n")
+    check("33 101" in text and "got word" in text, code, text)
+    check(status_of(name, "main")["restartCount"] == 0 and k2d.get("pod", name)["status"]["phase"] == "Running")
+    remove(name)
+
+
+@steps("the rules of ephemeral containers")
+def _():
+    apply(pod("rules", container("main", "sleep 1000")))
+    running("rules")
+    def patch(*containers):
+        body = json.dumps({"spec": {"ephemeralContainers": list(containers)}})
+        code, _, got = raw("/api/v1/namespaces/default/pods/rules/ephemeralcontainers", "PATCH", body, {"Content-Type": "application/strategic-merge-patch+json"})
+        return code, json.loads(got)
+    spy = {"name": "spy", "image": "busybox:1.37", "command": ["sleep", "1000"], "imagePullPolicy": "IfNotPresent"}
+    code, got = patch({**spy, "targetContainerName": "nobody"})
+    check(code == 422 and "targetContainerName" in got["message"], code, got)
+    code, got = patch({**spy, "ports": [{"containerPort": 1}]})
+    check(code == 422 and "ports" in got["message"], code, got)
+    code, got = patch({**spy, "name": "main"})
+    check(code == 422 and "Duplicate" in got["message"], code, got)
+    code, got = patch(spy)
+    check(code == 200, code, got)
+    until(20, lambda: "running" in status_of("rules", "spy", "ephemeralContainerStatuses")["state"], "it runs")
+    code, got = patch({**spy, "image": "busybox:1.35"})
+    check(code == 422 and "existing ephemeral containers" in got["message"].lower(), code, got)
+    remove("rules")
+    until(10, lambda: not [one for one in host.containers(every=True) if ".rules." in one], "its containers are gone")
+
+
+@steps("debug of a copy, and of the node")
+def _():
+    client = clients[0]
+    apply(pod("orig", container("main", "sleep 1000")))
+    running("orig")
+    code, out, err = client.run("debug", "orig", "-i", "--copy-to=copy", "--container=main", "--profile=general", "--", "sh", "-c", "read x; echo in the copy: $x", data=b"me\n")
+    check(b"in the copy: me" in out, code, out, err)
+    node = k2d.get("node")["items"][0]["metadata"]["name"]
+    code, out, err = client.run("debug", f"node/{node}", "-i", "--image=busybox:1.37", "--profile=general", "--", "sh", "-c", "read x; ls /host/etc/passwd; ps | grep -q dockerd && echo seen", data=b"x\n")
+    check(b"/host/etc/passwd" in out and b"seen" in out, code, out, err)
+    remove("orig", "copy", *[one["metadata"]["name"] for one in k2d.get("pod")["items"] if one["metadata"]["name"].startswith("node-debugger")])
 
 
 def main():

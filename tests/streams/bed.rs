@@ -141,6 +141,7 @@ async fn start(folder: &Path, stopping: watch::Receiver<bool>) -> (Server, TcpLi
         max_body: 1 << 20,
         issuer: Box::new(NoTokens),
         streams: Some(Arc::new(Programs)),
+        meter: None,
         audit: k2d::api::audit::Audit::Off,
         vitals: Arc::new(k2d::api::metrics::NoVitals),
     };

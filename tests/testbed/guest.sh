@@ -4,6 +4,7 @@
 #
 #   guest.sh HOST up [BIND...]     boots it; each BIND is a folder of this machine seen at the same place inside
 #   guest.sh HOST exec COMMAND...  runs a command inside, as root
+#   guest.sh HOST power-cut        kills it as it is; up boots it again, from the same disk
 #   guest.sh HOST down             ends it and removes it
 . "$(dirname "$0")/lib.sh"
 
@@ -31,6 +32,22 @@ init() { local top; top=$(leader) && [ -n "$top" ] && pgrep -P "$top" | head -n 
 inside() { nsenter --target "$(init)" --mount --uts --ipc --pid --net --root --wd -- env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 "$@"; }
 booted() { [ -n "$(init)" ] && inside systemctl is-system-running 2>/dev/null | grep -qE '^(running|degraded)$'; }
 
+# The engine sees the guest's state folder, also one that was started anew (host.sh calls this too, before containers start).
+share_state() {
+    local engine
+    engine=$(cat "$STATE/docker.pid")
+    nsenter --mount --target "$engine" mountpoint -q /var/lib/k2d || nsenter --mount --target "$engine" mount --bind "$GUEST/var/lib/k2d" /var/lib/k2d
+}
+
+power_cut() {
+    local top init
+    top=$(leader) || true
+    init=$(init) || true
+    [ -z "$init" ] || kill -9 "$init" 2>/dev/null || true
+    [ -z "$top" ] || { until_true 10 process_gone "$top" || kill -9 "$top"; }
+    rm -f "$STATE/guest.pid"
+}
+
 up() {
     need_root up
     need debootstrap=debootstrap systemd-nspawn=systemd-container nsenter=util-linux pgrep=procps
@@ -43,7 +60,7 @@ up() {
     # A path under /var/lib/k2d that k2d in the guest hands to the engine outside must mean the same folder to both.
     [ -d /var/lib/k2d ] || { mkdir /var/lib/k2d; touch "$STATE/made-var-lib-k2d"; }
     mkdir -p "$GUEST/var/lib/k2d"
-    nsenter --mount --target "$(cat "$STATE/docker.pid")" mount --bind "$GUEST/var/lib/k2d" /var/lib/k2d
+    share_state
     nsenter --net="/run/netns/$host" -- setsid systemd-nspawn --quiet --directory="$GUEST" --boot --register=no --keep-unit --machine="$host-guest" \
         --capability=all --system-call-filter='@keyring bpf' --bind="$STATE/docker.sock:/run/docker.sock" "${binds[@]}" --console=pipe --resolv-conf=off \
         >"$STATE/guest.log" 2>&1 </dev/null &
@@ -70,6 +87,7 @@ down() {
 case $action in
     up) up "$@" ;;
     exec) inside "$@" ;;
+    power-cut) power_cut ;;
     down) down ;;
     *) fail "no such action: $action" "see the top of this script" ;;
 esac

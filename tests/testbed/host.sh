@@ -4,11 +4,11 @@
 # can run at once.
 #
 #   host.sh NAME up [docker] [podman]   makes the namespaces and starts the engines (default docker)
-#   host.sh NAME images                 gives its Docker the images of examples/gateway
+#   host.sh NAME images [podman]        gives its engine the images of examples/gateway
 #   host.sh NAME exec COMMAND...        runs a command on the test host
 #   host.sh NAME outside COMMAND...     runs a command on the other machine (198.51.100.2; the host is 198.51.100.1)
 #   host.sh NAME docker-restart         ends dockerd as a reboot of the service does, and starts it again
-#   host.sh NAME docker-stop|docker-start
+#   host.sh NAME docker-stop|docker-start|podman-stop|podman-start
 #   host.sh NAME power-cut              kills the engine and all its containers, and takes away what a reboot does: /run,
 #                                       bridges, packet rules; docker-start is then the boot
 #   host.sh NAME registry               starts two registries on its loopback: 127.0.0.1:5000 for all, and :5001 for the
@@ -52,7 +52,12 @@ start_docker() {
     # In a mount namespace of its own, where guest.sh can put the guest's /var/lib/k2d in this machine's place; what is
     # mounted later below $DATA is seen in it too.
     mountpoint -q "$DATA" || { mount --bind "$DATA" "$DATA" && mount --make-shared "$DATA"; }
-    inside setsid unshare --mount --propagation slave dockerd --data-root "$DATA/docker" --exec-root "$STATE/docker" --pidfile "$STATE/docker.pid" \
+    # A guest's state folder stands in the place of this machine's before the first container starts.
+    local guest=$DATA/guest/var/lib/k2d begin=()
+    if [ -d "$guest" ]; then
+        begin=(sh -c "mount --bind '$guest' /var/lib/k2d && exec \"\$@\"" dockerd)
+    fi
+    inside setsid unshare --mount --propagation slave "${begin[@]}" dockerd --data-root "$DATA/docker" --exec-root "$STATE/docker" --pidfile "$STATE/docker.pid" \
         --host "unix://$DOCKER" --insecure-registry 127.0.0.0/8 >>"$STATE/dockerd.log" 2>&1 </dev/null &
     until_true 30 docker_answers || fail "dockerd did not start" "$(tail -n 3 "$STATE/dockerd.log")"
 }
@@ -117,7 +122,7 @@ up() {
     local want="${*:-docker}"
     need ip=iproute2 iptables=iptables nft=nftables sysctl=procps nsenter=util-linux python3=python3 mosquitto_sub=mosquitto-clients
     case $want in *docker*) need dockerd=docker.io docker=docker.io ;; esac
-    case $want in *podman*) need podman=podman runc=runc ;; esac
+    case $want in *podman*) need podman=podman runc=runc docker=docker.io ;; esac
     mkdir -p "$STATE" "$DATA"
     namespaces
     case $want in *docker*) start_docker ;; esac
@@ -150,11 +155,13 @@ down() {
 
 case $action in
     up) up "$@" ;;
-    images) "$(dirname "$0")/images.sh" --local "$DOCKER" ;;
+    images) if [ "${1:-docker}" = podman ]; then "$(dirname "$0")/images.sh" --local --podman "$PODMAN"; else "$(dirname "$0")/images.sh" --local "$DOCKER"; fi ;;
     exec) exec nsenter --net="/run/netns/$name" -- "$@" ;;
     outside) exec nsenter --net="/run/netns/$name-out" -- "$@" ;;
     docker-stop) end_process "$STATE/docker.pid" ;;
     docker-start) start_docker ;;
+    podman-stop) end_process "$STATE/podman.pid"; rm -f "$PODMAN" ;;
+    podman-start) start_podman ;;
     power-cut) power_cut ;;
     docker-restart) end_process "$STATE/docker.pid"; start_docker ;;
     registry) start_registry ;;

@@ -65,9 +65,10 @@ def until(seconds, ask, what):
 
 
 def on_host(name, engines=("docker",), images=True, keep=False):
-    """Returns inside the test host; the outer process ends with the inner one's status."""
+    """Returns inside the test host; the outer process ends with the inner one's status. The first engine is the one that
+    k2d runs on."""
     if os.environ.get("K2D_TEST_HOST") == name:
-        return Host(name)
+        return Host(name, engines[0])
     script = os.path.join(HERE, "host.sh")
     status = 1
     # A first Ctrl-C or SIGTERM ends the inner script; the host is removed either way.
@@ -75,7 +76,7 @@ def on_host(name, engines=("docker",), images=True, keep=False):
     try:
         subprocess.run([script, name, "up", *engines], check=True, stdin=subprocess.DEVNULL)
         if images:
-            subprocess.run([script, name, "images"], check=True, stdin=subprocess.DEVNULL)
+            subprocess.run([script, name, "images", engines[0]], check=True, stdin=subprocess.DEVNULL)
         inner = subprocess.Popen([script, name, "exec", sys.executable, *sys.argv], env={**os.environ, "K2D_TEST_HOST": name})
         try:
             status = inner.wait()
@@ -99,15 +100,16 @@ def tools(release):
 class Host:
     """The test host this script runs on."""
 
-    def __init__(self, name):
-        self.name = name
-        self.socket = f"/run/k2d-test/{name}/docker.sock"
+    def __init__(self, name, engine="docker"):
+        self.name, self.engine = name, engine
+        self.socket = f"/run/k2d-test/{name}/{engine}.sock"
         self.data = f"/var/lib/k2d-test/{name}"
 
     def do(self, *words, **options):
         return run(os.path.join(HERE, "host.sh"), self.name, *words, **options)[1]
 
     def docker(self, *words, **options):
+        """The docker command on the engine; Podman answers it as well."""
         return run("docker", "-H", f"unix://{self.socket}", *words, **options)[1].strip()
 
     def outside(self, *command, **options):
@@ -250,6 +252,12 @@ class Steps:
 
     def names(self):
         return [name for name, _, _ in self.steps]
+
+    def leave_out(self, names):
+        """Steps that this run has nothing to do with."""
+        unknown = set(names) - set(self.names())
+        check(not unknown, "no such steps:", unknown)
+        self.steps = [step for step in self.steps if step[0] not in names]
 
     def play(self, until_step=None, only=None):
         chosen = self.steps

@@ -53,7 +53,7 @@ fn named(id: &str) -> Option<Named<'_>> {
 /// The server that a request is meant for.
 ///
 /// # Errors
-/// 400 for what is no name, 404 for what is not there, 503 for a service without endpoints.
+/// 400 for what is no name or has no address, 404 for what is not there, 503 for a service without endpoints.
 pub async fn server(cx: &Context<'_>) -> Result<Server, Status> {
     let id = cx.info.name.as_str();
     let invalid = || Status::bad_request(format!("invalid {} request {}", cx.kind.singular, quote(id)));
@@ -67,7 +67,11 @@ pub async fn server(cx: &Context<'_>) -> Result<Server, Status> {
         }
         "services" => of_service(cx, &named(id).ok_or_else(invalid)?).await,
         _ => {
-            object(cx, named(id).ok_or_else(invalid)?.name).await?;
+            let node = object(cx, named(id).ok_or_else(invalid)?.name).await?;
+            let is_ip = |one: &Value| one.text("/address").parse::<IpAddr>().is_ok();
+            if !node.list("/status/addresses").iter().any(is_ip) {
+                return Err(Status::bad_request(NOT_ALLOWED));
+            }
             let told = "error trying to reach service: this node has no kubelet that listens";
             Err(Status::new(503, "ServiceUnavailable", told))
         }

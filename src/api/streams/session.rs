@@ -153,9 +153,10 @@ pub async fn run(
     ended
 }
 
-/// Writes to the program until the client says that this is all.
-async fn feed(mut input: BoxStream<'static, Bytes>, stdin: Option<Box<dyn AsyncWrite + Send + Unpin>>) {
-    if let Some(mut stdin) = stdin {
+/// Writes to the program until the client says that this is all. The way in is held for as long as this is polled.
+async fn feed(input: BoxStream<'static, Bytes>, mut stdin: Option<Box<dyn AsyncWrite + Send + Unpin>>) {
+    let mut input = input.fuse();
+    if let Some(stdin) = &mut stdin {
         while let Some(bytes) = input.next().await {
             if stdin.write_all(&bytes).await.is_err() || stdin.flush().await.is_err() {
                 break;
@@ -165,6 +166,7 @@ async fn feed(mut input: BoxStream<'static, Bytes>, stdin: Option<Box<dyn AsyncW
         let _ = stdin.shutdown().await;
     }
     while input.next().await.is_some() {}
+    std::future::pending().await
 }
 
 /// The outcome as clients read it.
@@ -184,7 +186,24 @@ fn verdict(outcome: Result<Option<i64>, Status>) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt;
+
     use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_input_reaches_the_program_and_harms_nobody() {
+        let (mut program, stdin) = tokio::io::duplex(64);
+        let pieces = vec![Bytes::from("one "), Bytes::from("two")].into_iter();
+        // As the sessions make their input: not to be polled after its end.
+        let input = stream::unfold(pieces, |mut left| async move { left.next().map(|piece| (piece, left)) });
+        let feeding = tokio::spawn(feed(input.boxed(), Some(Box::new(stdin))));
+        let mut got = String::new();
+        program.read_to_string(&mut got).await.expect("readable");
+        assert_eq!(got, "one two");
+        tokio::task::yield_now().await;
+        assert!(!feeding.is_finished(), "the way in is held");
+        feeding.abort();
+    }
 
     #[test]
     fn a_failed_command_tells_its_code() {

@@ -63,6 +63,8 @@ impl Patch {
             let document = decode::yaml(bytes, validation, &mut warnings)?;
             check_apply(cx, &document)?;
             document
+        } else if self == Self::Merge && bytes.trim_ascii() == b"null" {
+            return Err(Status::bad_request("Invalid JSON Patch"));
         } else {
             decode::untyped(bytes, self == Self::Json, validation, &mut warnings)?
         };

@@ -7,14 +7,18 @@ use serde_json::{Value, json};
 use super::super::body::Body;
 use super::super::{Context, decode};
 use super::write::{Options, done};
+use crate::kinds::Propagation;
 use crate::registry::delete::DeleteOptions;
-use crate::registry::{Changed, Part, Target};
+use crate::registry::evict::Evicted;
+use crate::registry::{Changed, Part, Target, label};
 use crate::schema::decode::body::Expected;
 use crate::schema::field::{Errors, Path};
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 
 const BINDING: Expected<'static> = Expected { group: "", version: "v1", kind: "Binding" };
+const SEVERAL_BUDGETS: &str =
+    "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
 const EVICTION: Expected<'static> = Expected { group: "policy", version: "v1", kind: "Eviction" };
 
 /// Binds a pod to a node, by `pods/NAME/binding` or by `bindings`.
@@ -32,6 +36,7 @@ pub async fn bind(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Stat
     check_binding(&binding)?;
     let target = cx.api.registry().target("", "pods", &cx.info.namespace, name)?;
     let node = binding.text("/target/name").to_owned();
+    let topology = cx.api.registry().topology_of(&node).await?;
     let uid = Some(binding.uid().to_owned()).filter(|uid| !uid.is_empty());
     let mut change = |old: &Value| {
         if uid.as_deref().is_none_or(|uid| uid == old.uid()) {
@@ -45,6 +50,7 @@ pub async fn bind(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Stat
                 own.extend(annotations.clone());
             }
         }
+        label(&mut object, &topology);
         scheduled(&mut object);
         Ok(Changed { object, managed: true, uid: uid.clone() })
     };
@@ -112,7 +118,7 @@ pub async fn evict(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Sta
     let options = Options::read(cx, "CreateOptions", None)?;
     let mut warnings = Vec::new();
     let eviction = decode::other(cx, &bytes, &EVICTION, options.validation, &mut warnings)?;
-    if !eviction.name().is_empty() && eviction.name() != cx.info.name {
+    if eviction.name() != cx.info.name {
         return Err(Status::bad_request("name in URL does not match name in Eviction object"));
     }
     let target = Target::new(&cx.kind, &cx.info.namespace, &cx.info.name);
@@ -122,8 +128,20 @@ pub async fn evict(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Sta
         grace_period_seconds: eviction.int("/deleteOptions/gracePeriodSeconds"),
         uid: text("/deleteOptions/preconditions/uid"),
         resource_version: text("/deleteOptions/preconditions/resourceVersion"),
-        ..DeleteOptions::default()
+        propagation: propagation(&eviction),
     };
-    cx.api.registry().delete(&target, &delete, &cx.write_options(dry_run)).await?;
-    Ok(done(cx, 201, &created(), &warnings))
+    let evicted = cx.api.registry().evict(&target, &delete, &cx.write_options(dry_run)).await?;
+    match evicted {
+        Evicted::Done => Ok(done(cx, 201, &created(), &warnings)),
+        Evicted::Ambiguous => Err(Status::unclassified(SEVERAL_BUDGETS)),
+    }
+}
+
+fn propagation(eviction: &Value) -> Option<Propagation> {
+    match eviction.text("/deleteOptions/propagationPolicy") {
+        "Background" => Some(Propagation::Background),
+        "Foreground" => Some(Propagation::Foreground),
+        "Orphan" => Some(Propagation::Orphan),
+        _ => None,
+    }
 }

@@ -100,8 +100,13 @@ impl Listing {
                     self.show.item(&record, &mut self.buffer);
                 }
                 Ok(None) => {
-                    self.buffer.extend_from_slice(b"],\"metadata\":");
-                    write_value(&list_meta(&self.lister), &mut self.buffer);
+                    if self.first && self.show.form().shape == Shape::Table && self.show.null_rows() {
+                        self.buffer.pop();
+                        self.buffer.extend_from_slice(b"null,\"metadata\":");
+                    } else {
+                        self.buffer.extend_from_slice(b"],\"metadata\":");
+                    }
+                    write_value(&list_meta(&self.lister, &self.show), &mut self.buffer);
                     self.buffer.extend_from_slice(b"}\n");
                     self.done = true;
                     break;
@@ -116,8 +121,11 @@ impl Listing {
     }
 }
 
-fn list_meta(lister: &Lister) -> Value {
+fn list_meta(lister: &Lister, show: &Show) -> Value {
     let mut meta = Map::new();
+    if !show.is_stored() {
+        return Value::Object(meta);
+    }
     meta.insert("resourceVersion".into(), lister.revision().to_string().into());
     if let Some((next, remaining)) = lister.rest() {
         meta.insert("continue".into(), next.encode().into());
@@ -140,11 +148,11 @@ async fn gather(mut lister: Lister, show: &Show) -> Result<Value, Status> {
     let (version, kind) = show.list_type();
     if show.form().shape == Shape::Table {
         let mut table = show.table_head();
-        table["rows"] = Value::Array(items);
-        table["metadata"] = list_meta(&lister);
+        table["rows"] = if items.is_empty() && show.null_rows() { Value::Null } else { Value::Array(items) };
+        table["metadata"] = list_meta(&lister, show);
         return Ok(table);
     }
-    Ok(json!({"kind": kind, "apiVersion": version, "metadata": list_meta(&lister), "items": items}))
+    Ok(json!({"kind": kind, "apiVersion": version, "metadata": list_meta(&lister, show), "items": items}))
 }
 
 /// `limit`, `continue`, `resourceVersion` and `resourceVersionMatch` of a list.

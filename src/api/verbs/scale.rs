@@ -1,5 +1,7 @@
 //! The subresource `scale`: the number of replicas as autoscaling/v1 Scale.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use hyper::Response;
 use serde_json::{Value, json};
@@ -9,6 +11,7 @@ use super::super::decode;
 use super::super::{Context, body};
 use super::patch::Patch;
 use super::write::{Options, check_name};
+use crate::kinds;
 use crate::registry::{Changed, Part, fields};
 use crate::schema::field::{Errors, Path};
 use crate::schema::merge::{json_patch, merge_patch};
@@ -43,13 +46,19 @@ fn scale_of(object: &Value) -> Value {
     json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": meta, "spec": spec, "status": status})
 }
 
+/// A Scale in the form that is asked for.
+fn shown(cx: &Context<'_>, scale: &Value) -> Result<Response<Body>, Status> {
+    let show = cx.show(&Arc::new(kinds::autoscaling::scale::kind()))?;
+    Ok(body::object(200, cx.form, show.one(scale)?.as_ref()))
+}
+
 /// Reads the scale.
 ///
 /// # Errors
 /// 404 where the object is not there.
 pub async fn get(cx: &Context<'_>) -> Result<Response<Body>, Status> {
     let object = cx.api.registry().get(&cx.target()).await?.to_value();
-    Ok(body::object(200, cx.form.whole(), &scale_of(&object)))
+    shown(cx, &scale_of(&object))
 }
 
 /// Changes the scale by an update or a patch.
@@ -113,7 +122,7 @@ pub async fn write(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Sta
     };
     let written = cx.api.registry().update(&cx.target(), Part::Sub("scale"), &mut change, &write).await?;
     warnings.extend(written.warnings);
-    let mut response = body::object(200, cx.form.whole(), &scale_of(&written.object));
+    let mut response = shown(cx, &scale_of(&written.object))?;
     super::super::warn(&mut response, &warnings);
     Ok(response)
 }

@@ -121,7 +121,8 @@ async fn create(cx: &Context<'_>, bytes: Bytes) -> Result<Response<Body>, Status
     let object = decode::object(cx, &bytes, options.validation, &mut warnings)?;
     check_namespace(cx, &object)?;
     let target = Target::new(&cx.kind, &cx.target().namespace, "");
-    let written = cx.api.registry().create(&target, object, &cx.write_options(options.dry_run)).await?;
+    let outcome = cx.api.registry().create(&target, object, &cx.write_options(options.dry_run)).await;
+    let written = outcome.map_err(|status| status.after(&warnings))?;
     // It can be set once only, which is here.
     let _ = cx.made.set(written.object.name().to_owned());
     respond(cx, 201, written, warnings)
@@ -179,10 +180,10 @@ async fn update(cx: &Context<'_>, bytes: Bytes, part: Part) -> Result<Response<B
     match outcome {
         Err(status) if status.code == 404 && creates && object.resource_version().is_empty() => {
             may_create(cx).await?;
-            let written = cx.api.registry().create(&target, object, &write).await?;
-            respond(cx, 201, written, warnings)
+            let outcome = cx.api.registry().create(&target, object, &write).await;
+            respond(cx, 201, outcome.map_err(|status| status.after(&warnings))?, warnings)
         }
-        outcome => respond(cx, 200, outcome?, warnings),
+        outcome => respond(cx, 200, outcome.map_err(|status| status.after(&warnings))?, warnings),
     }
 }
 
@@ -210,7 +211,7 @@ async fn patch_object(cx: &Context<'_>, bytes: Bytes, part: Part) -> Result<Resp
         Err(status) if status.code == 404 && patch.is_apply() && part == Part::Main && is_missing(&status, cx) => {
             apply_new(cx, &patch, &options, &write).await
         }
-        outcome => respond(cx, 200, outcome?, warnings),
+        outcome => respond(cx, 200, outcome.map_err(|status| status.after(&warnings))?, warnings),
     }
 }
 
@@ -237,8 +238,8 @@ async fn apply_new(
     let changed = patch.change(cx, Part::Main, None, options, write, &mut warnings)?;
     let mut object = changed.object;
     object.metadata_mut().remove("resourceVersion");
-    let written = cx.api.registry().create_applied(&cx.target(), object, write).await?;
-    respond(cx, 201, written, warnings)
+    let outcome = cx.api.registry().create_applied(&cx.target(), object, write).await;
+    respond(cx, 201, outcome.map_err(|status| status.after(&warnings))?, warnings)
 }
 
 /// A `Status` that stands for success without an object.

@@ -181,13 +181,17 @@ fn signal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D
 impl InspectBody {
     pub(in crate::engine) fn into_detail(self) -> ContainerDetail {
         let (host, log) = self.host_config.into_facts();
+        let state = self.state.into_state();
+        // Docker counts a start when it sets out to wait for it.
+        let early = u64::from(state.state == ContainerState::Restarting);
+        let restart_count = u64::try_from(self.restart_count).unwrap_or_default().saturating_sub(early);
         ContainerDetail {
             id: self.id,
             name: self.name.trim_start_matches('/').to_owned(),
             created: time(&self.created),
             image_id: image_id(self.image),
-            state: self.state.into_state(),
-            restart_count: u64::try_from(self.restart_count).unwrap_or_default(),
+            state,
+            restart_count,
             log,
             log_path: self.log_path,
             config: self.config.into_facts(),

@@ -18,11 +18,16 @@ use super::Error;
 use super::authority::Authority;
 use super::certificate::{self, Subject};
 
+/// The attribute of a subject that is a user's `uid` (the object identifiers of Kubernetes).
+const USER_ID: &str = "1.3.6.1.4.1.57683.2";
+
 /// Who a client is by its certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientIdentity {
     /// Name (common name) and groups (organisations).
     pub subject: Subject,
+    /// The identity that the certificate names beside the name in an attribute of its own; mostly empty.
+    pub uid: String,
     /// `X509SHA256=` and the hash of the certificate in hexadecimal, by which Kubernetes names the
     /// credential in a user's extra fields.
     pub credential_id: String,
@@ -64,7 +69,13 @@ impl ClientVerifier {
         for byte in hash.as_ref() {
             credential_id.push_str(&format!("{byte:02x}"));
         }
-        Ok(ClientIdentity { subject, credential_id })
+        let uids = parsed.subject().iter_attributes().filter(|one| one.attr_type().to_id_string() == USER_ID);
+        let mut uids = uids.filter_map(|one| one.as_str().ok());
+        let uid = uids.next().unwrap_or_default().to_owned();
+        if uids.next().is_some() {
+            return Err(rustls::Error::General("the certificate names several identities".into()).into());
+        }
+        Ok(ClientIdentity { subject, uid, credential_id })
     }
 }
 

@@ -328,6 +328,22 @@ fn request_is_signed_with_all_its_groups_and_for_its_usages_alone() {
 }
 
 #[test]
+fn certificate_may_name_the_identity_of_its_user() {
+    let dir = Dir::new();
+    let pki = open(&dir);
+    let (_, clients) = settings(&pki);
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "jane");
+    params.distinguished_name.push(DnType::CustomDnType(vec![1, 3, 6, 1, 4, 1, 57683, 2]), "77");
+    let request = params.serialize_request(&KeyPair::generate().unwrap()).unwrap().pem().unwrap();
+    let pem = pki.authority().sign_request(&request, &[Usage::ClientAuth], DAY, now()).unwrap();
+    let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+    let identity = clients.identify(&[certificate], unix(now())).unwrap();
+    assert_eq!((identity.subject.name.as_str(), identity.uid.as_str()), ("jane", "77"));
+}
+
+#[test]
 fn request_that_is_not_signed_by_its_own_key_is_refused() {
     let dir = Dir::new();
     let pki = open(&dir);

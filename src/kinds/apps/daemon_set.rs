@@ -60,6 +60,9 @@ struct DaemonSet;
 
 impl Strategy for DaemonSet {
     fn default(&self, object: &mut Value) {
+        if object.annotation(TEMPLATE_GENERATION).is_none() {
+            set_template_generation(object, 0);
+        }
         fill(object, FILLS);
         pod_defaults::template(object.section_mut("spec").entry("template").or_insert(Value::Null));
         each_map(object, "spec.updateStrategy", &mut |strategy| {
@@ -75,6 +78,10 @@ impl Strategy for DaemonSet {
 
     fn prepare_create(&self, object: &mut Value) {
         set_template_generation(object, 1);
+    }
+
+    fn field_annotations(&self) -> &'static [&'static str] {
+        &[TEMPLATE_GENERATION]
     }
 
     fn prepare_update(&self, object: &mut Value, old: &Value) {

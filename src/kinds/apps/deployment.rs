@@ -81,9 +81,11 @@ impl Strategy for Deployment {
         check(&[At("replicas", &[NotNegative])], spec, &path, errors);
         template::selector_given(&spec["selector"], "deployment", &path.child("selector"), errors);
         let at = path.child("template");
-        template::labels_match(&spec["selector"], &spec["template"], &at, errors);
-        template::validate(&spec["template"], &at, errors);
-        template::runs_forever(&spec["template"], "ReplicaSet", &at, errors);
+        if template::selector_works(&spec["selector"], "invalid label selector", &path.child("selector"), errors) {
+            template::labels_match(&spec["selector"], &spec["template"], &at, errors);
+            template::validate(&spec["template"], &at, errors);
+            template::runs_forever(&spec["template"], "ReplicaSet", &at, errors);
+        }
         strategy(&spec["strategy"], &path.child("strategy"), errors);
         check(NUMBERS, spec, &path, errors);
         if let Some(deadline) = spec["progressDeadlineSeconds"].as_i64() {

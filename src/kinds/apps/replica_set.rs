@@ -58,9 +58,11 @@ impl Strategy for ReplicaSet {
         check(SPEC, spec, &path, errors);
         template::selector_given(&spec["selector"], "deployment", &path.child("selector"), errors);
         let at = path.child("template");
-        template::labels_match(&spec["selector"], &spec["template"], &at, errors);
-        template::validate(&spec["template"], &at, errors);
-        template::runs_forever(&spec["template"], "ReplicaSet", &at, errors);
+        if template::selector_works(&spec["selector"], "invalid label selector", &path.child("selector"), errors) {
+            template::labels_match(&spec["selector"], &spec["template"], &at, errors);
+            template::validate(&spec["template"], &at, errors);
+            template::runs_forever(&spec["template"], "ReplicaSet", &at, errors);
+        }
     }
 
     fn validate_update(&self, object: &Value, old: &Value, errors: &mut Errors) {

@@ -8,10 +8,11 @@ use crate::kinds::parts::table::{self, AGE, About, NAME, Row, text_column, wide}
 use crate::kinds::parts::{intstr, pod_defaults, show, template};
 use crate::kinds::{Column, Kind, SCALE, STATUS, Strategy, spec_changed};
 use crate::schema::field::{Errors, Path};
+use crate::schema::names;
 use crate::schema::object::Object;
 use crate::schema::rules::Fill::{self, NumberPointer, Text, TextPointer};
 use crate::schema::rules::Rule::{At, Given, NotNegative, OneOf};
-use crate::schema::rules::{Fills, Rule, check, each_map, fill, number, text};
+use crate::schema::rules::{Fills, Rule, check, each_map, fill, formatted, number, text};
 
 const FILLS: Fills = &[
     ("", &[("spec", Fill::Map), ("status", Fill::Map)]),
@@ -74,6 +75,36 @@ pub fn kind() -> Kind {
 
 struct StatefulSet;
 
+/// Claim templates in the notation of messages, which has no type in each.
+fn claims(list: &Value) -> String {
+    let mut list = list.clone();
+    for claim in list.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        claim.retain(|key, _| key != "apiVersion" && key != "kind");
+    }
+    show::list(&list, "core.v1.PersistentVolumeClaim")
+}
+
+/// The rules that hold on a create and on an update.
+fn common(object: &Value, errors: &mut Errors) {
+    let (spec, path) = (&object["spec"], Path::new("spec"));
+    let policy = text(&spec["podManagementPolicy"]);
+    if !matches!(policy, "OrderedReady" | "Parallel") {
+        let detail = "must be 'OrderedReady' or 'Parallel'";
+        errors.invalid_text(&path.child("podManagementPolicy"), policy, detail);
+    }
+    strategy(&spec["updateStrategy"], &path.child("updateStrategy"), errors);
+    let retention = "persistentVolumeClaimRetentionPolicy";
+    check(RETENTION, &spec[retention], &path.child(retention), errors);
+    check(NUMBERS, spec, &path, errors);
+    template::selector_given(&spec["selector"], "statefulset", &path.child("selector"), errors);
+    let at = path.child("template");
+    if template::selector_works(&spec["selector"], "", &path.child("selector"), errors) {
+        template::labels_match(&spec["selector"], &spec["template"], &at, errors);
+        template::validate(&spec["template"], &at, errors);
+        template::runs_forever(&spec["template"], "StatefulSet", &at, errors);
+    }
+}
+
 impl Strategy for StatefulSet {
     fn default(&self, object: &mut Value) {
         fill(object, FILLS);
@@ -90,29 +121,22 @@ impl Strategy for StatefulSet {
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {
-        let (spec, path) = (&object["spec"], Path::new("spec"));
-        let policy = text(&spec["podManagementPolicy"]);
-        if !matches!(policy, "OrderedReady" | "Parallel") {
-            let detail = "must be 'OrderedReady' or 'Parallel'";
-            errors.invalid_text(&path.child("podManagementPolicy"), policy, detail);
+        common(object, errors);
+        // Older objects may have any name there.
+        let service = text(&object["spec"]["serviceName"]);
+        if !service.is_empty() {
+            formatted(service, names::dns1123_label, &Path::new("spec").child("serviceName"), errors);
         }
-        strategy(&spec["updateStrategy"], &path.child("updateStrategy"), errors);
-        let retention = "persistentVolumeClaimRetentionPolicy";
-        check(RETENTION, &spec[retention], &path.child(retention), errors);
-        check(NUMBERS, spec, &path, errors);
-        template::selector_given(&spec["selector"], "statefulset", &path.child("selector"), errors);
-        let at = path.child("template");
-        template::labels_match(&spec["selector"], &spec["template"], &at, errors);
-        template::validate(&spec["template"], &at, errors);
-        template::runs_forever(&spec["template"], "StatefulSet", &at, errors);
     }
 
     fn validate_update(&self, object: &Value, old: &Value, errors: &mut Errors) {
-        self.validate(object, errors);
+        common(object, errors);
         template::selector_stays(object, old, errors);
         for field in ["volumeClaimTemplates", "serviceName", "podManagementPolicy"] {
             if object["spec"][field] != old["spec"][field] {
-                errors.invalid(&Path::new("spec").child(field), &object["spec"][field], "field is immutable");
+                let value = &object["spec"][field];
+                let shown = if field == "volumeClaimTemplates" { claims(value) } else { value.to_string() };
+                errors.invalid_raw(&Path::new("spec").child(field), &shown, "field is immutable");
             }
         }
     }

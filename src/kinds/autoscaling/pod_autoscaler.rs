@@ -45,9 +45,13 @@ const COLUMNS: &[Row] = &[
 /// The kind.
 #[must_use]
 pub fn kind() -> Kind {
-    Kind::new("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", HorizontalPodAutoscaler {
-        first: false,
-    })
+    Kind::new(
+        "autoscaling",
+        "v2",
+        "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers",
+        HorizontalPodAutoscaler { first: false },
+    )
     .short(&["hpa"])
     .categories(&["all"])
     .subresources(&[STATUS])
@@ -56,9 +60,13 @@ pub fn kind() -> Kind {
 /// The kind in its first version.
 #[must_use]
 pub fn first_kind() -> Kind {
-    Kind::new("autoscaling", "v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", HorizontalPodAutoscaler {
-        first: true,
-    })
+    Kind::new(
+        "autoscaling",
+        "v1",
+        "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers",
+        HorizontalPodAutoscaler { first: true },
+    )
     .short(&["hpa"])
     .categories(&["all"])
     .subresources(&[STATUS])
@@ -165,6 +173,11 @@ fn rules(rules: &Value, path: &Path, errors: &mut Errors) {
         if window > WINDOW_MAX {
             errors.invalid(&at, &window.into(), &format!("must be less than or equal to {WINDOW_MAX}"));
         }
+    }
+    let tolerance = &rules["tolerance"];
+    if !tolerance.is_null() && amount::nano(tolerance) < 0 {
+        let detail = "must be greater or equal to zero";
+        errors.invalid_text(&path.child("tolerance"), &amount::show(tolerance), detail);
     }
     if let Some(select) = rules["selectPolicy"].as_str() {
         let supported = ["Disabled", "Max", "Min"];

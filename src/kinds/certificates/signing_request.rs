@@ -51,10 +51,17 @@ const EXPIRATION_MIN: i64 = 600;
 const SIGNER_MAX: usize = 571;
 const APPROVAL: Subresource = Subresource { name: "approval", ..STATUS };
 const OF_SPEC: &str = "api.certificates.v1.CertificateSigningRequestSpec";
+/// What the column of the signer shows, in the words of a version of the API that is no longer served.
+const SIGNER: &str = "\
+    Requested signer for the request. It is a qualified name in the form: `scope-hostname.io/name`. If empty, it will be \
+    defaulted:\n 1. If it's a kubelet client certificate, it is assigned\n    \
+    \"kubernetes.io/kube-apiserver-client-kubelet\".\n 2. If it's a kubelet serving certificate, it is assigned\n    \
+    \"kubernetes.io/kubelet-serving\".\n 3. Otherwise, it is assigned \"kubernetes.io/legacy-unknown\".\n\
+    Distribution of trust for signers happens out of band. You can select on this field using `spec.signerName`.";
 const COLUMNS: &[Row] = &[
     NAME,
     AGE,
-    text_column("SignerName", About::Field("api.certificates.v1beta1.CertificateSigningRequestSpec", "signerName")),
+    text_column("SignerName", About::Text(SIGNER)),
     text_column("Requestor", About::Text("Base64-encoded PKCS#10 CSR data")),
     text_column("RequestedDuration", About::Field(OF_SPEC, "expirationSeconds")),
     text_column("Condition", About::Text("Conditions applied to the request, such as approval or denial.")),

@@ -22,10 +22,18 @@ pub fn kind() -> Kind {
 
 struct Lease;
 
+/// Coordinated leader election is not part of a default cluster.
+fn drop_coordinated(object: &mut Value) {
+    each_map(object, "spec", &mut |spec| spec.retain(|key, _| key != "strategy" && key != "preferredHolder"));
+}
+
 impl Strategy for Lease {
-    fn default(&self, object: &mut Value) {
-        // Coordinated leader election is not part of a default cluster.
-        each_map(object, "spec", &mut |spec| spec.retain(|key, _| key != "strategy" && key != "preferredHolder"));
+    fn prepare_create(&self, object: &mut Value) {
+        drop_coordinated(object);
+    }
+
+    fn prepare_update(&self, object: &mut Value, _old: &Value) {
+        drop_coordinated(object);
     }
 
     fn validate(&self, object: &Value, errors: &mut Errors) {

@@ -320,8 +320,11 @@ mod tests {
             "deprecatedCount": 2});
         let mut event = newer.clone();
         Renamed.store(&mut event);
-        assert_eq!(event, json!({"involvedObject": {"name": "gw"}, "message": "n", "reportingComponent": "k2d",
-            "reason": "R", "count": 2}));
+        assert_eq!(
+            event,
+            json!({"involvedObject": {"name": "gw"}, "message": "n", "reportingComponent": "k2d",
+            "reason": "R", "count": 2})
+        );
         Renamed.show(&mut event);
         assert_eq!(event, newer);
     }
@@ -351,9 +354,6 @@ mod tests {
         event["series"] = json!({"count": 2, "lastObservedTime": "2024-01-01T00:00:00.000000Z"});
         assert_eq!(said(&new_kind(), &event, Some(&old)), [""; 0]);
         event["reason"] = "Other".into();
-        assert_eq!(
-            said(&new_kind(), &event, Some(&old)),
-            ["reason: Invalid value: \"Other\": field is immutable"]
-        );
+        assert_eq!(said(&new_kind(), &event, Some(&old)), ["reason: Invalid value: \"Other\": field is immutable"]);
     }
 }

@@ -53,6 +53,10 @@ impl Strategy for LimitRange {
         }
     }
 
+    fn allows_create_on_update(&self) -> bool {
+        true
+    }
+
     fn columns(&self) -> Vec<Column> {
         table::columns(&[NAME, CREATED])
     }

@@ -205,6 +205,10 @@ impl Strategy for Pod {
         print::cells(object, now)
     }
 
+    fn unshown(&self) -> &'static [&'static str] {
+        print::UNSHOWN
+    }
+
     fn row_conditions(&self, object: &Value) -> Vec<Value> {
         print::conditions(object)
     }

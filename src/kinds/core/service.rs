@@ -57,6 +57,13 @@ pub fn kind() -> Kind {
 
 struct Service;
 
+/// Nothing within the cluster is reached by the name of something outside.
+fn drop_internal_policy(object: &mut Value) {
+    if object.text("/spec/type") == "ExternalName" {
+        object.section_mut("spec").remove("internalTrafficPolicy");
+    }
+}
+
 impl Strategy for Service {
     fn default(&self, object: &mut Value) {
         fill(object, FILLS);
@@ -82,9 +89,6 @@ impl Strategy for Service {
             if reaches_out || kind == "ClusterIP" {
                 TextPointer("Cluster").apply(spec, "internalTrafficPolicy");
             }
-            if kind == "ExternalName" {
-                spec.remove("internalTrafficPolicy");
-            }
             if kind == "LoadBalancer" && spec.get("allocateLoadBalancerNodePorts").is_none_or(Value::is_null) {
                 spec.insert("allocateLoadBalancerNodePorts".to_owned(), true.into());
             }
@@ -108,6 +112,7 @@ impl Strategy for Service {
 
     fn prepare_create(&self, object: &mut Value) {
         object["status"] = json!({"loadBalancer": {}});
+        drop_internal_policy(object);
         allocated::one_and_many(object, None);
     }
 
@@ -120,6 +125,7 @@ impl Strategy for Service {
         allocated::keep(object, old);
         allocated::one_and_many(object, Some(old));
         allocated::drop_unneeded(object, old);
+        drop_internal_policy(object);
     }
 
     fn validate_update(&self, object: &Value, old: &Value, errors: &mut Errors) {
@@ -135,6 +141,10 @@ impl Strategy for Service {
             return;
         }
         rules::ingress_points(ingress, &path, errors);
+    }
+
+    fn allows_create_on_update(&self) -> bool {
+        true
     }
 
     fn returns_deleted(&self) -> bool {

@@ -50,6 +50,14 @@ pub fn percent(value: &Value) -> Option<i64> {
     text.strip_suffix('%')?.parse().ok()
 }
 
+/// The number, or the percentage of `total`, rounded up or down.
+#[must_use]
+pub fn scaled(value: &Value, total: i64, up: bool) -> i64 {
+    let Some(percent) = percent(value) else { return number(value) };
+    let hundredfold = percent.saturating_mul(total);
+    if up { hundredfold.saturating_add(99).div_euclid(100) } else { hundredfold.div_euclid(100) }
+}
+
 /// The number or the percentage; 0 for other text.
 #[must_use]
 pub fn amount(value: &Value) -> i64 {

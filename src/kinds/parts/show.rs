@@ -133,6 +133,14 @@ pub fn line(value: &Value, name: &str) -> String {
     value.to_string()
 }
 
+/// A list of structs on one line, in Go's names.
+#[must_use]
+pub fn list(values: &Value, name: &str) -> String {
+    let Some(values) = values.as_array() else { return "null".to_owned() };
+    let shown: Vec<String> = values.iter().map(|value| line(value, name)).collect();
+    format!("[{}]", shown.join(","))
+}
+
 /// A value of a struct on many lines, in Go's names.
 #[must_use]
 pub fn lines(value: &Value, name: &str) -> String {
@@ -218,7 +226,10 @@ impl Writer<'_> {
         }
         let as_json = of.model_name().starts_with("io.k8s.apimachinery.");
         for field in fields {
-            if field.is_inline() {
+            // Internal types have their metadata without a name of its own.
+            let bare = !as_json && field.name() == "metadata";
+            if bare || field.is_inline() {
+                let value = if bare { &value["metadata"] } else { value };
                 if let Some(inner) = field.ty().as_struct() {
                     self.own(value, inner, first);
                 }

@@ -8,6 +8,7 @@ use crate::kinds::parts::table::{self, AGE, About, NAME, Row, text_column, whole
 use crate::kinds::parts::{intstr, selector, show};
 use crate::kinds::{Column, Kind, STATUS, Strategy, spec_changed};
 use crate::schema::field::{Errors, Path};
+use crate::schema::object::Object;
 use crate::schema::rules::Rule::{At, NotNegative};
 use crate::schema::rules::{Fill, Fills, Rule, check, fill};
 
@@ -90,6 +91,38 @@ impl Strategy for PodDisruptionBudget {
             table::number(&object["status"]["disruptionsAllowed"]),
             table::age(object, now),
         ]
+    }
+}
+
+/// Sets the condition that says whether a pod may go now, from `status.disruptionsAllowed`; its time
+/// is that of the last change.
+pub fn show_allowed(budget: &mut Value, now: &str) {
+    let allowed = budget["status"]["disruptionsAllowed"].as_i64().unwrap_or(0) > 0;
+    let (status, reason) = if allowed { ("True", "SufficientPods") } else { ("False", "InsufficientPods") };
+    show_condition(budget, (status, reason, ""), now);
+}
+
+/// Sets the condition `DisruptionAllowed` to a status, a reason and a message.
+pub fn show_condition(budget: &mut Value, (status, reason, message): (&str, &str, &str), now: &str) {
+    let generation = budget["status"]["observedGeneration"].as_i64().unwrap_or(0);
+    let list = budget.section_mut("status").entry("conditions").or_insert_with(|| json!([]));
+    if !list.is_array() {
+        *list = json!([]);
+    }
+    let Some(list) = list.as_array_mut() else { return };
+    let at = list.iter().position(|one| one["type"] == "DisruptionAllowed");
+    let old = at.and_then(|at| list.get(at)).filter(|old| old["status"] == status);
+    let since = old.map_or_else(|| now.into(), |old| old["lastTransitionTime"].clone());
+    let mut condition = json!({
+        "type": "DisruptionAllowed", "status": status, "reason": reason, "message": message,
+        "lastTransitionTime": since,
+    });
+    if generation > 0 {
+        condition["observedGeneration"] = generation.into();
+    }
+    match at.and_then(|at| list.get_mut(at)) {
+        Some(place) => *place = condition,
+        None => list.push(condition),
     }
 }
 

@@ -22,6 +22,7 @@ const FILLS: Fills = &[
             ("fsGroupPolicy", TextPointer("ReadWriteOnceWithFSType")),
             ("requiresRepublish", Flag(false)),
             ("seLinuxMount", Flag(false)),
+            ("preventPodSchedulingIfMissing", Flag(false)),
         ],
     ),
 ];

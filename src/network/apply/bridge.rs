@@ -8,6 +8,8 @@ use super::run::run;
 use super::{ApplyError, checked};
 use crate::network::addresses::Network;
 
+/// The IPv4 interfaces, a folder each; unlike `/sys/class/net` that of the network namespace we are in.
+const INTERFACES: &str = "/proc/sys/net/ipv4/conf";
 const FILTERED: &str = "/proc/sys/net/bridge/bridge-nf-call-iptables";
 
 /// Whether frames between two ports of a bridge pass through the IP packet filter.
@@ -26,6 +28,9 @@ pub(super) async fn prepare(bridge: &str, gateway: Option<IpAddr>, ranges: &[Net
     set(bridge, "send_redirects", "0");
     set("all", "send_redirects", "0");
     let Some(gateway) = gateway.map(|address| address.to_string()) else { return Ok(()) };
+    if !std::path::Path::new(INTERFACES).join(bridge).exists() {
+        return Err(ApplyError::NoBridge(bridge.to_owned()));
+    }
     for range in ranges.iter().filter(|range| range.base().is_ipv4()) {
         let range = range.to_string();
         let arguments = ["route", "replace", &range, "dev", bridge, "src", &gateway];
@@ -61,7 +66,7 @@ fn ports(listing: &str) -> String {
 
 /// Writes a switch that differs; a kernel that has not got it is none the worse.
 fn set(interface: &str, switch: &str, value: &str) {
-    let path = format!("/proc/sys/net/ipv4/conf/{interface}/{switch}");
+    let path = format!("{INTERFACES}/{interface}/{switch}");
     let differs = |now: String| now.trim() != value;
     if !interface.contains('/') && fs::read_to_string(&path).is_ok_and(differs) {
         _ = fs::write(path, value);

@@ -11,7 +11,7 @@ use super::super::{Error, Inner, PodKey, lock};
 use super::preempt::{priority, victims};
 use super::{Cluster, affinity, check, counts};
 use crate::registry::delete::DeleteOptions;
-use crate::registry::{Changed, Part, WriteOptions};
+use crate::registry::{Changed, Part, WriteOptions, label};
 use crate::schema::object::Object;
 
 impl Inner {
@@ -98,10 +98,12 @@ impl Inner {
 
     async fn bind(&self, key: &PodKey, pod: &Value) -> Result<(), Error> {
         let (uid, node) = (pod.uid().to_owned(), self.settings.node.clone());
+        let topology = self.registry.topology_of(&node).await?;
         let mut change = |old: &Value| {
             let mut object = old.clone();
             if old.uid() == uid && old.text("/spec/nodeName").is_empty() && !old.is_deleting() {
                 object.section_mut("spec").insert("nodeName".into(), node.as_str().into());
+                label(&mut object, &topology);
                 condition(&mut object, json!({"type": "PodScheduled", "status": "True"}));
                 object.section_mut("status").remove("nominatedNodeName");
             }

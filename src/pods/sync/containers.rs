@@ -33,6 +33,12 @@ pub(in crate::pods) fn definition<'a>(pod: &'a Value, name: &str) -> Option<&'a 
     LISTS.iter().flat_map(|list| pod.list(&format!("/spec/{list}"))).find(|one| one["name"] == name)
 }
 
+/// How long a container has to end that is not alive.
+fn own_grace(pod: &Value, definition: &Value) -> Duration {
+    let own = definition.pointer("/livenessProbe/terminationGracePeriodSeconds").and_then(Value::as_u64);
+    own.map_or_else(|| container::grace(pod), Duration::from_secs)
+}
+
 /// How far a container is.
 pub(super) enum Step {
     /// It runs.
@@ -134,6 +140,7 @@ impl Inner {
     async fn step(self: &Arc<Self>, view: &mut View<'_>, definition: &Value, role: Role) -> Result<Step, Error> {
         let name = definition.text("/name");
         let Some(found) = current(&view.own, name).cloned() else {
+            self.end_earlier(view, definition).await?;
             return self.make(view, definition, role).await;
         };
         let detail = &found.detail;
@@ -208,6 +215,18 @@ impl Inner {
         self.make(view, definition, role).await
     }
 
+    /// Ends a container whose name was given away already: k2d itself ended before it could.
+    async fn end_earlier(self: &Arc<Self>, view: &mut View<'_>, definition: &Value) -> Result<(), Error> {
+        let grace = own_grace(view.pod, definition);
+        for old in view.own.iter_mut().filter(|old| old.earlier && old.container() == definition.text("/name")) {
+            if old.lives() {
+                self.stop(view.pod, old, grace).await;
+                old.detail = self.engine.inspect_container(&old.detail.id).await?;
+            }
+        }
+        Ok(())
+    }
+
     fn say_back_off(&self, view: &View<'_>, definition: &Value, found: &Found) {
         let name = definition.text("/name");
         let place = format!("{}_{}({})", view.pod.name(), view.pod.namespace(), view.pod.uid());
@@ -234,8 +253,13 @@ impl Inner {
                 one.kill.take()
             })
         };
-        if let Some(message) = kill {
+        if let Some((_, message)) = kill.filter(|(id, _)| *id == found.detail.id) {
             self.tell(view.pod, &field(view.pod, name), Level::Normal, "Killing", message);
+            if role == Role::Main && view.pod["spec"]["restartPolicy"] == "Never" {
+                // What became of it is seen with the engine's event.
+                self.stop(view.pod, found, own_grace(view.pod, definition)).await;
+                return Ok(Step::Waits);
+            }
             return self.replace(view, definition, role, found).await;
         }
         let keeps = matches!(role, Role::Main | Role::Sidecar);
@@ -338,9 +362,7 @@ impl Inner {
         let aside = names::earlier_name(&names::container_name(view.pod, name), found.restarts());
         self.engine.rename_container(&found.detail.id, &aside).await?;
         if found.lives() {
-            let own = definition.pointer("/livenessProbe/terminationGracePeriodSeconds").and_then(Value::as_u64);
-            let grace = own.map_or_else(|| container::grace(view.pod), Duration::from_secs);
-            self.stop(view.pod, found, grace).await;
+            self.stop(view.pod, found, own_grace(view.pod, definition)).await;
         }
         view.own.retain(|old| old.container() != name || !old.earlier);
         let detail = self.engine.inspect_container(&found.detail.id).await?;

@@ -16,6 +16,12 @@ use super::found::Found;
 use crate::registry::delete::DeleteOptions;
 use crate::schema::object::Object;
 
+/// In the order of their removal: Podman keeps a container whose network others still join.
+fn pause_last(containers: &[Found]) -> impl Iterator<Item = &Found> {
+    let of = |pause: bool| containers.iter().filter(move |found| found.is(Role::Pause) == pause);
+    of(false).chain(of(true))
+}
+
 /// What a container gets whose pod is gone already.
 const SHORT: Duration = Duration::from_secs(2);
 
@@ -52,7 +58,7 @@ impl Inner {
                 return Err(error.into());
             }
         }
-        for found in strangers {
+        for found in pause_last(strangers) {
             self.remove_container(&found.detail.id).await?;
             self.remove_files(found.uid())?;
             self.release(found.address());
@@ -84,7 +90,7 @@ impl Inner {
             self.begin_stop(&view, ends);
             return Ok(None);
         }
-        for found in std::mem::take(&mut view.own) {
+        for found in pause_last(&std::mem::take(&mut view.own)) {
             self.remove_container(&found.detail.id).await?;
         }
         self.remove_files(pod.uid())?;
@@ -115,13 +121,20 @@ impl Inner {
             entry.ends = Some(ends);
         }
         let left = ends.duration_since(now);
-        let grace = Duration::try_from(left).unwrap_or_default().max(Duration::from_millis(1));
-        let (sidecars, main): (Vec<Found>, Vec<Found>) = view
+        // A clock that was set back since the deletion gives nobody more time.
+        let most = super::super::container_stop_grace(pod).max(super::super::translate::container::grace(pod));
+        let grace = Duration::try_from(left).unwrap_or_default().min(most).max(Duration::from_millis(1));
+        let (mut sidecars, main): (Vec<Found>, Vec<Found>) = view
             .own
             .iter()
             .filter(|found| found.lives() && !found.is(Role::Pause))
             .cloned()
             .partition(|found| found.is(Role::Sidecar));
+        // They end in the reverse of the order in which they began.
+        let place = |found: &Found| {
+            pod.list("/spec/initContainers").iter().position(|one| one.text("/name") == found.container())
+        };
+        sidecars.sort_by_key(place);
         for found in main.iter().chain(&sidecars) {
             self.say_stopping(pod, found.container());
         }

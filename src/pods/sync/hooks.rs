@@ -1,17 +1,24 @@
 //! What a container runs after its start and before its end.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::super::events::Level;
-use super::super::{Inner, lock};
+use super::super::memory::ContainerMemory;
+use super::super::{Inner, lock, volumes};
 use super::View;
 use super::containers::{definition, field};
 use super::found::Found;
 use crate::engine::ExecSpec;
 use crate::schema::object::Object;
+
+/// What tells one run of a container from another.
+fn run_of(found: &Found) -> String {
+    format!("{} {:?}", found.detail.id, found.detail.state.started_at)
+}
 
 impl Inner {
     /// Runs the hook after a start, once for each run.
@@ -20,7 +27,7 @@ impl Inner {
         let Some(hook) = definition.pointer("/lifecycle/postStart").filter(|hook| !hook.is_null()).cloned() else {
             return;
         };
-        let run = format!("{}{:?}", found.detail.id, found.detail.state.started_at);
+        let run = run_of(found);
         {
             let mut memory = lock(&self.memory);
             let pod = memory.entry(view.key.clone()).or_default();
@@ -28,20 +35,47 @@ impl Inner {
             if one.hooked.as_ref() == Some(&run) {
                 return;
             }
-            one.hooked = Some(run);
+            one.hooked = Some(run.clone());
+            one.hooks = !self.is_hooked(view.pod, &name, &run);
+            if !one.hooks {
+                return;
+            }
         }
         let (inner, pod, key, id) = (Arc::clone(self), view.pod.clone(), view.key.clone(), found.detail.id.clone());
         self.spawn(async move {
-            if let Err(cause) = inner.hook(&pod, &name, &id, &hook).await {
+            let done = inner.hook(&pod, &name, &id, &hook).await;
+            if let Err(cause) = &done {
                 let message = format!("PostStartHook failed: {cause}");
                 inner.tell(&pod, &field(&pod, &name), Level::Warning, "FailedPostStartHook", message);
-                if let Some(pod) = lock(&inner.memory).get_mut(&key) {
-                    let one = pod.containers.entry(name.clone()).or_default();
-                    one.kill = Some(format!("Container {name} failed postStartHook"));
-                }
-                inner.queue.add(key);
+            } else if let Err(error) = volumes::write_file(&inner.volumes_dir(), &inner.hook_file(&pod, &name), &run) {
+                tracing::warn!(%error, "a hook that was run may be run again after a restart of k2d");
             }
+            if let Some(pod) = lock(&inner.memory).get_mut(&key) {
+                let one = pod.containers.entry(name.clone()).or_default();
+                if one.hooked.as_ref() == Some(&run) {
+                    one.hooks = false;
+                    if done.is_err() {
+                        one.kill = Some((id.clone(), format!("Container {name} failed postStartHook")));
+                    }
+                }
+            }
+            inner.queue.add(key);
         });
+    }
+
+    /// Whether the hook after the start is still to come or at work: the container is not ready before.
+    pub(super) fn awaits_hook(&self, container: &Value, found: &Found, one: &ContainerMemory) -> bool {
+        let has = container.pointer("/lifecycle/postStart").is_some_and(|hook| !hook.is_null());
+        has && found.lives() && (one.hooks || one.hooked.as_ref() != Some(&run_of(found)))
+    }
+
+    /// Names the run of a container whose hook was run: it is not run again when k2d starts anew.
+    fn hook_file(&self, pod: &Value, container: &str) -> PathBuf {
+        self.pod_dir(pod.uid()).join(".hooked").join(container)
+    }
+
+    fn is_hooked(&self, pod: &Value, container: &str, run: &str) -> bool {
+        std::fs::read_to_string(self.hook_file(pod, container)).is_ok_and(|known| known == run)
     }
 
     /// Runs a hook of a container; the error is for people.

@@ -8,7 +8,7 @@ use super::super::events::Level;
 use super::super::translate::container::{self, Inputs};
 use super::super::translate::mounts::mounts;
 use super::super::translate::names::Role;
-use super::super::translate::{Refusal, env};
+use super::super::translate::{Refusal, env, etc};
 use super::super::{Error, Inner, images, lock, volumes};
 use super::View;
 use super::containers::{Step, field};
@@ -105,6 +105,7 @@ impl Inner {
         let variables = env::variables(pod, definition, &view.sources, &view.place)?;
         let mut list = mounts(definition, &view.places, &variables, &mut |path, part| volumes::inside(path, part))?;
         list.extend(self.last_words_mount(pod, definition)?);
+        list.extend(self.etc_mounts(view, definition)?);
         let owner = self.owner().await.map_err(|error| Refusal::container(error.to_string()))?;
         let joins = view.joins.clone().or_else(|| match role {
             Role::Ephemeral => {
@@ -159,6 +160,36 @@ impl Inner {
             recursive_read_only: RecursiveReadOnly::Disabled,
             propagation: Propagation::Private,
         }))
+    }
+
+    /// The files of `/etc` that all containers of the pod share, where a container brings none of its own.
+    fn etc_mounts(&self, view: &View<'_>, definition: &Value) -> Result<Vec<Mount>, Refusal> {
+        let (pod, network) = (view.pod, self.network());
+        let host = pod["spec"]["hostNetwork"] == true;
+        let host = host.then(|| std::fs::read_to_string("/etc/hosts").unwrap_or_default());
+        let mut files =
+            vec![("/etc/hosts", etc::hosts(pod, &view.place.pod_ip, &self.settings.domain, host.as_deref()))];
+        if pod["spec"]["dnsPolicy"] == "None" {
+            // The engine would put its own resolver before those.
+            files.push(("/etc/resolv.conf", etc::resolver(&container::dns(pod, &network))));
+        }
+        let mut mounts = Vec::new();
+        for (target, text) in files {
+            if etc::has_own(definition, target) {
+                continue;
+            }
+            let path = self.pod_dir(pod.uid()).join(".etc").join(target.trim_start_matches("/etc/"));
+            volumes::write_file(&self.volumes_dir(), &path, &text)
+                .map_err(|error| Refusal::container(error.to_string()))?;
+            mounts.push(Mount::Bind {
+                source: path.to_string_lossy().into_owned(),
+                target: target.to_owned(),
+                read_only: definition.pointer("/securityContext/readOnlyRootFilesystem") == Some(&Value::Bool(true)),
+                recursive_read_only: RecursiveReadOnly::Disabled,
+                propagation: Propagation::Private,
+            });
+        }
+        Ok(mounts)
     }
 
     /// Notes on the disk that a container of the pod was there: if it is not any more, people have removed it.

@@ -128,6 +128,9 @@ impl Inner {
         if container.get("startupProbe").is_some() {
             seen.started = one.started.unwrap_or(false);
         }
+        if found.is_some_and(|found| self.awaits_hook(container, found, one)) {
+            seen.started = false;
+        }
         Ok(Some(seen))
     }
 

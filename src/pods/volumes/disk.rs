@@ -256,6 +256,16 @@ pub(crate) fn make_file(root: &Path, path: &Path) -> Result<(), Error> {
     file.set_permissions(Permissions::from_mode(0o666)).map_err(told("cannot make", path))
 }
 
+/// Makes a file that all may read say that. Containers that have it mounted see the change.
+pub(crate) fn write_file(root: &Path, path: &Path, text: &str) -> Result<(), Error> {
+    folder(root, path.parent().unwrap_or(root), 0o755, None)?;
+    if fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
+        return Ok(());
+    }
+    fs::write(path, text).map_err(told("cannot write", path))?;
+    fs::set_permissions(path, Permissions::from_mode(0o644)).map_err(told("cannot write", path))
+}
+
 /// Removes the volumes of a pod; what is in memory is unmounted first.
 pub(crate) fn remove(pod: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(pod) {

@@ -20,9 +20,9 @@ pub async fn exists(registry: &Registry, kind: &Arc<Kind>, object: &Value) -> Re
         return Ok(());
     }
     let name = object.namespace();
-    let target = registry.target("", "namespaces", "", name)?;
-    let namespace = registry.get(&target).await?.to_value();
-    if namespace.is_deleting() {
+    let found = registry.namespace_facts(name).await?;
+    let namespace = found.ok_or_else(|| Status::not_found("", "namespaces", name))?;
+    if namespace.deleting {
         let detail = format!("unable to create new content in namespace {name} because it is being terminated");
         let message = format!("namespace {name} is being terminated");
         return Err(refuse(kind, object, &detail).with_cause("NamespaceTerminating", &message, "metadata.namespace"));

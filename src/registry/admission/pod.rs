@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::Registry;
-use super::refuse_pod;
+use super::super::{Registry, Target};
+use super::index::Mark;
+use super::{Change, refuse, refuse_pod};
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 
@@ -80,14 +81,49 @@ async fn class_of(registry: &Registry, pod: &Value) -> Result<Option<Value>, Sta
         return Err(refuse_pod(pod, &format!("no PriorityClass with name {name} was found")));
     };
     if name.is_empty() {
-        let classes = registry.all(&kind, None).await?;
-        let default = classes.into_iter().filter(|class| class["globalDefault"] == true);
-        return Ok(default.min_by_key(|class| class["value"].as_i64().unwrap_or(0)));
+        let mut default: Option<Value> = None;
+        for name in defaults(registry).await? {
+            let Some(class) = registry.read(&Target::new(&kind, "", &name)).await? else { continue };
+            let lower = |other: &Value| class["value"].as_i64() < other["value"].as_i64();
+            if default.as_ref().is_none_or(lower) {
+                default = Some(class);
+            }
+        }
+        return Ok(default);
     }
-    let target = super::super::Target::new(&kind, "", name);
+    let target = Target::new(&kind, "", name);
     match registry.read(&target).await? {
         Some(class) => Ok(Some(class)),
         None => Err(refuse_pod(pod, &format!("no PriorityClass with name {name} was found"))),
+    }
+}
+
+/// The classes that are marked as default for the cluster; hardly ever more than one.
+async fn defaults(registry: &Registry) -> Result<Vec<String>, Status> {
+    registry.marked(Mark::DefaultPriority, "").await
+}
+
+/// Carries priority and preemption policy over where an update leaves them out.
+pub fn keep_priority(pod: &mut Value, old: &Value) {
+    for field in ["priority", "preemptionPolicy"] {
+        if pod["spec"][field].is_null() && !old["spec"][field].is_null() {
+            pod.section_mut("spec").insert(field.into(), old["spec"][field].clone());
+        }
+    }
+}
+
+/// Refuses a second default priority class.
+pub async fn one_default(registry: &Registry, change: &Change<'_>) -> Result<(), Status> {
+    let Change { kind, object, old, .. } = *change;
+    if object["globalDefault"] != true {
+        return Ok(());
+    }
+    match defaults(registry).await?.into_iter().find(|name| old.is_none() || name != object.name()) {
+        None => Ok(()),
+        Some(name) => {
+            let detail = format!("PriorityClass {name} is already marked as default. Only one default can exist");
+            Err(refuse(kind, object, &detail))
+        }
     }
 }
 

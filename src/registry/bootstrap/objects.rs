@@ -1,4 +1,4 @@
-//! Puts the roles, bindings and priority classes of every cluster into the store, and brings them up
+//! Puts the roles, bindings, priority classes and flow schemas of every cluster into the store, and brings them up
 //! to date after an upgrade: what is missing is added, what people have added stays, and where nothing
 //! is missing nothing is written. All of it is one commit.
 
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::policy::{self, AUTO_UPDATE};
 use crate::kinds::Kind;
+use crate::kinds::flowcontrol;
 use crate::kinds::rbac::GROUP;
 use crate::kinds::scheduling::priority_class;
 use crate::registry::create::{normalise, prepare_type};
@@ -18,6 +19,9 @@ use crate::schema::object::Object;
 use crate::schema::rules::items;
 use crate::schema::status::Status;
 use crate::store::{Record, Write};
+
+/// Who manages the flow schemas and priority levels.
+const FLOW_MANAGER: &str = "api-priority-and-fairness-config-producer-v1";
 
 impl Registry {
     /// Makes and mends the objects that every cluster has beside its namespaces.
@@ -30,6 +34,8 @@ impl Registry {
             (GROUP, "clusterrolebindings", policy::cluster_role_bindings()),
             (GROUP, "roles", policy::roles()),
             ("scheduling.k8s.io", "priorityclasses", priority_classes()),
+            (flowcontrol::GROUP, "prioritylevelconfigurations", flowcontrol::defaults::levels()),
+            (flowcontrol::GROUP, "flowschemas", flow_schemas(now())),
         ];
         let (catalog, at) = (self.catalog(), now());
         let mut writes = Vec::new();
@@ -67,12 +73,23 @@ fn priority_classes() -> Vec<Value> {
     priority_class::SYSTEM.iter().map(class).collect()
 }
 
+/// The flow schemas, all of whose levels are there as of now.
+fn flow_schemas(at: Timestamp) -> Vec<Value> {
+    let mut schemas = flowcontrol::defaults::flow_schemas();
+    for schema in &mut schemas {
+        schema["status"]["conditions"][0]["lastTransitionTime"] = at.to_string().into();
+    }
+    schemas
+}
+
 fn create(catalog: &Catalog, kind: &Arc<Kind>, mut object: Value, options: &WriteOptions, at: Timestamp) -> Write {
     let namespace = object.namespace().to_owned();
     prepare_type(kind, &mut object);
     kind.strategy.default(&mut object);
     normalise(kind, &mut object);
-    fields::created(catalog, kind, &mut object, options, at);
+    let manager = if kind.group == flowcontrol::GROUP { FLOW_MANAGER } else { &options.manager };
+    let options = WriteOptions { manager: manager.to_owned(), ..options.clone() };
+    fields::created(catalog, kind, &mut object, &options, at);
     meta::fill(&mut object, &namespace, at);
     if kind.strategy.counts_generation(&object, &object).is_some() {
         object.metadata_mut().insert("generation".into(), json!(1));
@@ -142,8 +159,8 @@ fn add(object: &mut Value, list: &str, more: Vec<Value>) {
 mod tests {
     use super::*;
     use crate::kinds;
-    use crate::registry::update::Changed;
     use crate::registry::Settings;
+    use crate::registry::update::Changed;
     use crate::store::Store;
 
     async fn cluster() -> (Registry, WriteOptions) {

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::removed::is_former;
 use super::{Decoded, typed, untyped};
 use crate::schema::json::{Cursor, Token, check, go_quote};
 use crate::schema::protobuf;
@@ -75,7 +76,7 @@ pub fn object(body: &[u8], format: Format, expected: &Expected<'_>) -> Result<De
     let (json, mut told) = to_json(body, format, expected)?;
     let found = interpret(&json, body, expected, expected)?;
     let Some(ty) = Type::builtin(&found.group, &found.version, &found.kind) else {
-        return Err(found.refuse(expected, &not_registered(&found)));
+        return Err(unknown(&found, expected));
     };
     let mut decoded = typed(&json, ty).map_err(|error| found.refuse(expected, &error))?;
     convertible(&found, expected)?;
@@ -90,7 +91,7 @@ fn message(body: &[u8], expected: &Expected<'_>) -> Result<Decoded, Status> {
     let envelope = protobuf::open(body).map_err(|error| wrong(&error.to_string()))?;
     let found = found(&envelope.api_version, &envelope.kind, expected).map_err(|error| wrong(&error))?;
     let Some(ty) = Type::builtin(&found.group, &found.version, &found.kind) else {
-        return Err(found.refuse(expected, &not_registered(&found)));
+        return Err(unknown(&found, expected));
     };
     let mut value = protobuf::decode(envelope.raw, ty).map_err(|error| found.refuse(expected, &error.to_string()))?;
     convertible(&found, expected)?;
@@ -166,6 +167,15 @@ fn other_version(found: &Found, expected: &Expected<'_>) -> Status {
         found.api_version(),
         api_version(expected.group, expected.version)
     ))
+}
+
+/// The refusal of a kind of which there is no schema: it never was, or its version is no longer served.
+#[must_use]
+pub fn unknown(found: &Found, expected: &Expected<'_>) -> Status {
+    if found.kind == expected.kind && is_former(&found.group, &found.version, &found.kind, expected.group) {
+        return other_version(found, expected);
+    }
+    found.refuse(expected, &not_registered(found))
 }
 
 /// The message for a kind that is not known.

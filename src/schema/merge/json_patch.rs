@@ -12,6 +12,10 @@ use crate::schema::status::{Details, Status};
 pub const MAX_OPERATIONS: usize = 10_000;
 /// Most bytes that the `copy` operations of one patch may add, counted as JSON.
 pub const MAX_COPIED: usize = 3 * 1024 * 1024;
+/// How deep a patched document may nest; what is kept nests far less.
+const MAX_DEPTH: usize = 1_000;
+/// Most elements of lists that one patch may push along by what it puts in or takes out before them.
+const MAX_SHIFTED: usize = 20_000_000;
 
 /// Why an operation does not apply; only tests look at it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +28,10 @@ enum Failure {
     Test,
     #[error("the accumulated size of copies exceeds the limit")]
     CopySize,
+    #[error("the document nests too deep")]
+    Depth,
+    #[error("too many elements of lists change their places")]
+    Shifted,
     #[error("unexpected kind of operation")]
     Kind,
 }
@@ -54,13 +62,13 @@ pub fn apply(document: &mut Value, patch: Value) -> Result<(), Status> {
             ),
         ));
     }
-    let mut copied = 0;
+    let mut bounds = Bounds { copied: 0, depth: depth(document), shifted: 0 };
     for operation in operations {
         let mut fields = match operation {
             Value::Object(fields) => fields,
             _ => Map::new(),
         };
-        step(document, &mut fields, &mut copied).map_err(|_| {
+        step(document, &mut fields, &mut bounds).map_err(|_| {
             Status::new(422, "Invalid", "the server rejected our request due to an error in our request")
                 .with_details(Details::default())
         })?;
@@ -84,32 +92,79 @@ pub(super) fn go_type(value: &Value) -> &'static str {
     }
 }
 
-fn step(document: &mut Value, fields: &mut Map<String, Value>, copied: &mut usize) -> Result<(), Failure> {
+/// What the operations of a patch have cost so far, so that a small patch cannot cost much.
+struct Bounds {
+    /// Bytes of JSON that were copied.
+    copied: usize,
+    /// No less than the depth of the document.
+    depth: usize,
+    /// Elements of lists that changed their places.
+    shifted: usize,
+}
+
+impl Bounds {
+    /// Asks for room for `value`, of a depth known to be at most `below`, at `path`.
+    fn nest(&mut self, document: &Value, path: &str, below: usize) -> Result<(), Failure> {
+        let parts = path.bytes().filter(|byte| *byte == b'/').count();
+        self.depth = self.depth.max(parts + below);
+        if self.depth > MAX_DEPTH {
+            // The sum over all operations says more than there is.
+            self.depth = depth(document).max(parts + below);
+        }
+        if self.depth > MAX_DEPTH { Err(Failure::Depth) } else { Ok(()) }
+    }
+
+    fn shift(&mut self, elements: usize) -> Result<(), Failure> {
+        self.shifted += elements;
+        if self.shifted > MAX_SHIFTED { Err(Failure::Shifted) } else { Ok(()) }
+    }
+}
+
+/// How many containers stand in one another.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(list) => 1 + list.iter().map(depth).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+fn step(document: &mut Value, fields: &mut Map<String, Value>, bounds: &mut Bounds) -> Result<(), Failure> {
     let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned).ok_or(Failure::Missing);
     match text("op").unwrap_or_default().as_str() {
         "add" => {
             let path = text("path")?;
-            add(document, &path, fields.remove("value").unwrap_or_default())
+            let value = fields.remove("value").unwrap_or_default();
+            bounds.nest(document, &path, depth(&value))?;
+            add(document, &path, value, bounds)
         }
-        "remove" => remove(document, &text("path")?).map(drop),
+        "remove" => remove(document, &text("path")?, bounds).map(drop),
         "replace" => {
             let path = text("path")?;
-            replace(document, &path, fields.remove("value"))
+            let value = fields.remove("value");
+            bounds.nest(document, &path, value.as_ref().map_or(0, depth))?;
+            replace(document, &path, value)
         }
         "move" => {
-            let value = remove(document, &text("from")?)?;
-            add(document, &text("path")?, value)
+            let path = text("path")?;
+            let value = remove(document, &text("from")?, bounds)?;
+            let known = bounds.depth;
+            if bounds.nest(document, &path, known).is_err() {
+                bounds.nest(document, &path, depth(&value))?;
+            }
+            add(document, &path, value, bounds)
         }
         "copy" => {
             let value = find(document, &text("from")?)?.cloned().unwrap_or_default();
             let path = text("path")?;
             if !value.is_null() {
-                *copied += value.to_string().len();
+                bounds.copied += value.to_string().len();
             }
-            if *copied > MAX_COPIED {
+            if bounds.copied > MAX_COPIED {
                 return Err(Failure::CopySize);
             }
-            add(document, &path, value)
+            bounds.nest(document, &path, depth(&value))?;
+            add(document, &path, value, bounds)
         }
         "test" => {
             let path = text("path")?;
@@ -206,25 +261,30 @@ fn parent<'a>(document: &'a mut Value, path: &str) -> Result<(&'a mut Value, Str
     Ok((value, last))
 }
 
-fn add(document: &mut Value, path: &str, value: Value) -> Result<(), Failure> {
+fn add(document: &mut Value, path: &str, value: Value, bounds: &mut Bounds) -> Result<(), Failure> {
     let (place, last) = parent(document, path)?;
     match place {
         Value::Object(map) => {
             map.insert(last, value);
         }
         Value::Array(list) if last == "-" => list.push(value),
-        Value::Array(list) => list.insert(index(&last, list.len() + 1)?, value),
+        Value::Array(list) => {
+            let at = index(&last, list.len() + 1)?;
+            bounds.shift(list.len() - at)?;
+            list.insert(at, value);
+        }
         _ => return Err(Failure::Missing),
     }
     Ok(())
 }
 
-fn remove(document: &mut Value, path: &str) -> Result<Value, Failure> {
+fn remove(document: &mut Value, path: &str, bounds: &mut Bounds) -> Result<Value, Failure> {
     let (place, last) = parent(document, path)?;
     match place {
         Value::Object(map) => map.remove(&last).ok_or(Failure::Missing),
         Value::Array(list) => {
             let at = index(&last, list.len())?;
+            bounds.shift(list.len() - at)?;
             Ok(list.remove(at))
         }
         _ => Err(Failure::Missing),
@@ -343,6 +403,44 @@ mod tests {
         let status = patched(&document, Value::Array(many)).unwrap_err();
         assert_eq!(status.code, 413);
         assert!(status.message.ends_with("The allowed maximum operations in a JSON patch is 10000, got 10001"));
+    }
+
+    #[test]
+    fn nesting_cannot_explode() {
+        let mut doubled = vec![json!({"op": "add", "path": "/a", "value": {}})];
+        let mut path = "/a".to_owned();
+        for _ in 0..18 {
+            doubled.push(json!({"op": "copy", "from": "/a", "path": format!("{path}/a")}));
+            path = format!("{path}{path}");
+        }
+        assert_eq!(patched(&json!({}), Value::Array(doubled)).unwrap_err().code, 422);
+        // Moves that go to and fro leave the depth as it is, however many there are.
+        let mut moved = vec![
+            json!({"op": "add", "path": "/a", "value": {"b": {}}}),
+            json!({"op": "add", "path": "/c", "value": {}}),
+        ];
+        for _ in 0..2_000 {
+            moved.push(json!({"op": "move", "from": "/a", "path": "/c/a"}));
+            moved.push(json!({"op": "move", "from": "/c/a", "path": "/a"}));
+        }
+        assert_eq!(patched(&json!({}), Value::Array(moved)).unwrap(), json!({"a": {"b": {}}, "c": {}}));
+        // Each puts what is there into what is new.
+        let mut deeper = vec![json!({"op": "add", "path": "/a", "value": {}})];
+        for _ in 0..1_200 {
+            deeper.push(json!({"op": "move", "from": "/a", "path": "/b"}));
+            deeper.push(json!({"op": "add", "path": "/a", "value": {}}));
+            deeper.push(json!({"op": "move", "from": "/b", "path": "/a/b"}));
+        }
+        assert_eq!(patched(&json!({}), Value::Array(deeper)).unwrap_err().code, 422);
+    }
+
+    #[test]
+    fn long_lists_are_not_pushed_along_for_ever() {
+        let mut patch = vec![json!({"op": "add", "path": "/l", "value": vec![0; 50_000]})];
+        patch.extend((0..9_000).map(|_| json!({"op": "remove", "path": "/l/0"})));
+        assert_eq!(patched(&json!({}), Value::Array(patch.clone())).unwrap_err().code, 422);
+        patch.truncate(100);
+        assert_eq!(patched(&json!({}), Value::Array(patch)).unwrap()["l"].as_array().map(Vec::len), Some(50_000 - 99));
     }
 
     #[test]

@@ -76,6 +76,7 @@ pub fn reset_fields(group: &str, kind: &str, subresource: &str, has_status: bool
         ("", "Pod", "status") => &[&["spec"], &["metadata", "deletionTimestamp"], &["metadata", "ownerReferences"]],
         ("apps", "Deployment", "status") => &[&["spec"], &["metadata", "labels"]],
         ("", "Namespace", "finalize") => &[&["status"]],
+        ("certificates.k8s.io", "CertificateSigningRequest", "") => &[&["spec"], &["status"]],
         ("certificates.k8s.io", "CertificateSigningRequest", "status") => &[&["spec"], &["status", "conditions"]],
         ("certificates.k8s.io", "CertificateSigningRequest", "approval") => &[&["spec"], &["status", "certificate"]],
         ("apiextensions.k8s.io", "CustomResourceDefinition", "status") => &[&["metadata"], &["spec"]],

@@ -91,8 +91,14 @@ func main() {
 	source := cache.NewListWatchFromClient(rest, "configmaps", os.Args[2], fields.Everything())
 	informer := cache.NewSharedIndexInformer(source, &corev1.ConfigMap{}, 0, cache.Indexers{})
 	_, err = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(object any) { tell("add", object) },
-		UpdateFunc: func(_, object any) { tell("update", object) },
+		AddFunc: func(object any) { tell("add", object) },
+		// A new list tells of everything again, as an update to the same version.
+		UpdateFunc: func(before, object any) {
+			old, known := before.(*corev1.ConfigMap)
+			if one, good := object.(*corev1.ConfigMap); !good || !known || one.ResourceVersion != old.ResourceVersion {
+				tell("update", object)
+			}
+		},
 		DeleteFunc: func(object any) { tell("delete", object) },
 	})
 	if err != nil {

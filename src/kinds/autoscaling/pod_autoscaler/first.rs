@@ -35,7 +35,8 @@ impl Conversion for First {
     fn store(&self, object: &mut Value) {
         let carried = take_annotations(object);
         let spec = object.section_mut("spec");
-        let mut metrics: Vec<Value> = spec.remove("targetCPUUtilizationPercentage").map(cpu_target).into_iter().collect();
+        let mut metrics: Vec<Value> =
+            spec.remove("targetCPUUtilizationPercentage").map(cpu_target).into_iter().collect();
         if let Some(others) = carried.metrics {
             metrics.extend(items(&others).iter().map(|metric| texts::read_metric(metric, false)));
         }
@@ -70,9 +71,8 @@ impl Conversion for First {
             if let Some(percent) = percent.filter(|percent| !percent.is_null()) {
                 spec.insert("targetCPUUtilizationPercentage".into(), percent.clone());
             }
-            let carried = |metric: &&Value| {
-                !is_cpu(metric) || metric["resource"]["target"]["averageUtilization"].is_null()
-            };
+            let carried =
+                |metric: &&Value| !is_cpu(metric) || metric["resource"]["target"]["averageUtilization"].is_null();
             let others: Vec<String> =
                 items(&metrics).iter().filter(carried).map(|metric| texts::metric(metric, false)).collect();
             note(&mut notes, METRICS, &others);

@@ -35,7 +35,11 @@ fn always(value: &Value) -> Option<String> {
 
 fn selector(selector: &Value) -> Option<String> {
     let expression = |one: &Value| {
-        ordered(&[("key", always(&one["key"])), ("operator", always(&one["operator"])), ("values", given(&one["values"]))])
+        ordered(&[
+            ("key", always(&one["key"])),
+            ("operator", always(&one["operator"])),
+            ("values", given(&one["values"])),
+        ])
     };
     let all: Vec<String> = items(&selector["matchExpressions"]).iter().map(expression).collect();
     let expressions = (!all.is_empty()).then(|| format!("[{}]", all.join(",")));

@@ -50,8 +50,8 @@ pub fn stamp(object: &mut Value, old: &Value, now: Timestamp) {
             continue;
         }
         let same = |was: &&Value| was["type"] == one["type"] && was["status"] == one["status"];
-        let since = list(old).iter().filter(same).map(|was| text(&was["lastTransitionTime"]));
-        let since = since.filter(|time| !time.is_empty()).next().unwrap_or(&now).to_owned();
+        let mut since = list(old).iter().filter(same).map(|was| text(&was["lastTransitionTime"]));
+        let since = since.find(|time| !time.is_empty()).unwrap_or(&now).to_owned();
         one["lastTransitionTime"] = since.into();
     }
 }

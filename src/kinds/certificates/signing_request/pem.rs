@@ -29,7 +29,7 @@ pub fn check_request(text: &str) -> Result<(), String> {
 
 fn parse(der: &[u8]) -> Result<X509CertificationRequest<'_>, String> {
     match X509CertificationRequest::from_der(der) {
-        Ok((rest, request)) if rest.is_empty() => Ok(request),
+        Ok(([], request)) => Ok(request),
         Ok(_) => Err("asn1: syntax error: trailing data".to_owned()),
         Err(_) => Err("asn1: structure error: not a certificate request".to_owned()),
     }

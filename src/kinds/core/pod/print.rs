@@ -29,6 +29,28 @@ const COLUMNS: &[Row] = &[
     wide("Readiness Gates", About::Field(SPEC, "readinessGates")),
 ];
 
+/// What no column speaks of, though it is most of a pod.
+pub const UNSHOWN: &[&str] = &[
+    "affinity",
+    "annotations",
+    "args",
+    "command",
+    "env",
+    "envFrom",
+    "labels",
+    "lifecycle",
+    "livenessProbe",
+    "managedFields",
+    "ports",
+    "readinessProbe",
+    "resources",
+    "securityContext",
+    "startupProbe",
+    "tolerations",
+    "volumeMounts",
+    "volumes",
+];
+
 /// The columns of pods.
 pub fn columns() -> Vec<Column> {
     table::columns(COLUMNS)

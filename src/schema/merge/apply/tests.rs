@@ -8,9 +8,13 @@ use crate::schema::table::Type;
 
 fn subject(kind: &'static str) -> Subject<'static> {
     match kind {
-        "Deployment" => {
-            Subject { typing: Type::builtin("apps", "v1", kind), api_version: "apps/v1", kind, versions: &[], siblings: &[] }
-        }
+        "Deployment" => Subject {
+            typing: Type::builtin("apps", "v1", kind),
+            api_version: "apps/v1",
+            kind,
+            versions: &[],
+            siblings: &[],
+        },
         _ => Subject { typing: Type::builtin("", "v1", kind), api_version: "v1", kind, versions: &[], siblings: &[] },
     }
 }
