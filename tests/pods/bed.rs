@@ -47,7 +47,7 @@ pub fn with_bed<T: AsyncFnOnce(&mut Bed)>(number: u8, test: T) {
         let socket = Socket::parse(&socket, None).unwrap();
         let engine = Engine::connect(Settings { socket, timeout: LONG });
         let instance = format!("pods-test{number}");
-        let folder = std::env::temp_dir().join(format!("k2d-{instance}-{}", uuid::Uuid::new_v4()));
+        let folder = place().join(format!("k2d-{instance}-{}", uuid::Uuid::new_v4()));
         std::fs::create_dir(&folder).unwrap();
         let key = Arc::new(TokenKey::open(&folder.join("key")).unwrap());
         let registry = store().await;
@@ -72,6 +72,14 @@ pub fn with_bed<T: AsyncFnOnce(&mut Bed)>(number: u8, test: T) {
             Err(panic) => std::panic::resume_unwind(panic),
         }
     });
+}
+
+/// Where an engine in a mount namespace of its own sees what is mounted later (tests/testbed/host.sh), else anywhere.
+fn place() -> PathBuf {
+    let socket = std::env::var("K2D_TEST_DOCKER").unwrap_or_default();
+    let name = socket.strip_prefix("unix:///run/k2d-test/").and_then(|rest| rest.split('/').next());
+    let shared = name.map(|name| PathBuf::from("/var/lib/k2d-test").join(name)).filter(|path| path.is_dir());
+    shared.unwrap_or_else(std::env::temp_dir)
 }
 
 async fn store() -> Registry {
