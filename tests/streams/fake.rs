@@ -71,7 +71,12 @@ fn start(command: &[String], stdin: bool) -> Result<Process, Status> {
         .map_err(|error| Status::internal(format!("{program}: {error}")))?;
     let out = pieces(Output::Stdout, child.stdout.take().unwrap());
     let err = pieces(Output::Stderr, child.stderr.take().unwrap());
-    let stdin = child.stdin.take().map(|stdin| Box::new(stdin) as _);
+    // A pipe of the system ends when it is dropped, not when it is shut down.
+    let stdin = child.stdin.take().map(|mut stdin| {
+        let (near, mut far) = tokio::io::duplex(1 << 16);
+        tokio::spawn(async move { tokio::io::copy(&mut far, &mut stdin).await });
+        Box::new(near) as _
+    });
     let exit = async move {
         let status = child.wait().await.map_err(Status::internal)?;
         Ok(status.code().map(i64::from))
