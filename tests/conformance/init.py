@@ -58,7 +58,7 @@ def sidecars_stay(bed):
     pod = bed.wait("has", is_running, "running")
     pod = bed.ended("has")
     check(status_of(pod, "after", INIT)["state"]["terminated"]["exitCode"] == 0, pod["status"])
-    check("terminated" in status_of(pod, "side", INIT)["state"], "the sidecar still runs", pod["status"])
+    bed.wait("has", lambda pod: "terminated" in status_of(pod, "side", INIT)["state"], "the sidecar has ended as well", 20)
 
 
 @test()
