@@ -23,6 +23,7 @@ impl Inner {
         if pod.is_deleting() || gated || ended || !matches!(scheduler, "" | "default-scheduler") {
             return Ok(None);
         }
+        self.consider(key);
         let node = self.registry.target("", "nodes", "", &self.settings.node)?;
         let Some(node) = self.registry.read(&node).await? else {
             self.unbound(key, "no node");
@@ -84,6 +85,15 @@ impl Inner {
         let message = format!("Preempted by pod {} on node {}", pod.uid(), self.settings.node);
         self.recorder.scheduler(victim, Level::Normal, "Preempted", message);
         Ok(())
+    }
+
+    /// A change of the node while it is being looked at is to be looked at as well.
+    fn consider(&self, key: &PodKey) {
+        let mut memory = lock(&self.memory);
+        let entry = memory.entry(key.clone()).or_default();
+        if entry.unbound.is_empty() {
+            entry.unbound = "not checked yet".to_owned();
+        }
     }
 
     fn unbound(&self, key: &PodKey, message: &str) -> bool {

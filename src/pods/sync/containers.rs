@@ -65,6 +65,7 @@ impl Inner {
                     Ok(()) => Some(id),
                     Err(error) if error.is_own_fault() => {
                         tracing::warn!(container = found.detail.name, %error, "a container is made anew");
+                        self.forget_start(view.pod.uid(), names::PAUSE);
                         self.remove_container(&id).await?;
                         None
                     }
@@ -81,6 +82,7 @@ impl Inner {
                 let spec = container::pause(view.pod, self.owner().await?, &image, &self.network(), address);
                 let id = self.engine.create_container(&spec).await?;
                 if let Err(error) = self.engine.start_container(&id).await {
+                    self.forget_start(view.pod.uid(), names::PAUSE);
                     self.remove_container(&id).await?;
                     let message = format!("Failed to create pod sandbox: {error}");
                     self.recorder.pod(view.pod, None, Level::Warning, "FailedCreatePodSandBox", message);
@@ -210,6 +212,7 @@ impl Inner {
         if ran {
             return self.replace(view, definition, role, found).await;
         }
+        self.forget_start(view.pod.uid(), name);
         self.remove_container(&found.detail.id).await?;
         view.own.retain(|one| one.detail.id != found.detail.id);
         self.make(view, definition, role).await

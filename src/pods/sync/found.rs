@@ -114,6 +114,8 @@ impl Inner {
                 super::lock(&self.removing).remove(id);
                 Ok(())
             }
+            // What an engine was asked for before it went away it may still have done.
+            Err(error) if error.is_unreachable() => Err(error.into()),
             Err(error) => {
                 super::lock(&self.removing).remove(id);
                 Err(error.into())

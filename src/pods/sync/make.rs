@@ -199,6 +199,16 @@ impl Inner {
         }
     }
 
+    /// Takes that note back: k2d itself is about to remove the container, and may not live to put another in its
+    /// place.
+    pub(super) fn forget_start(&self, uid: &str, container: &str) {
+        if let Err(error) = std::fs::remove_file(self.started_file(uid, container))
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(uid, container, %error, "cannot take back the note that a container was started");
+        }
+    }
+
     /// Starts a container that is there.
     pub(super) async fn start(
         self: &Arc<Self>,
@@ -234,6 +244,7 @@ impl Inner {
             Err(engine::Error::NotFound(message)) if message.contains(id) => Ok(Step::Waits),
             Err(error) => {
                 if matches!(error, engine::Error::AddressInUse(_)) {
+                    self.forget_start(view.pod.uid(), name);
                     self.remove_container(id).await?;
                     self.another_address(view);
                 }
