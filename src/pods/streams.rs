@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn one_of_several_must_be_named() {
-        let mut pod = json!({"metadata": {"name": "p"}, "spec": {
+        let pod = json!({"metadata": {"name": "p"}, "spec": {
             "containers": [{"name": "a"}, {"name": "b"}], "initContainers": [{"name": "i"}]}});
         let message = choose(&pod, "").expect_err("which one?").message;
         assert_eq!(message, "a container name must be specified for pod p, choose one of: [i a b]");
