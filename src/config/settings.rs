@@ -140,7 +140,7 @@ pub struct ImageSettings {
 
 impl Default for ImageSettings {
     fn default() -> Self {
-        Self { offline: "fail".into(), pull_stall_seconds: 120 }
+        Self { offline: "use-present".into(), pull_stall_seconds: 120 }
     }
 }
 
