@@ -184,19 +184,15 @@ fn container(cx: &Context<'_>, pod: &Value) -> Result<String, Status> {
         }
         return Err(Status::bad_request(format!("container {wanted} is not valid for pod {}", pod.name())));
     }
-    let default = pod.annotation("kubectl.kubernetes.io/default-container").filter(|name| main.contains(name));
-    match (default, main.as_slice()) {
-        (Some(one), _) => Ok(one.to_owned()),
-        (None, [one]) => Ok((*one).to_owned()),
+    match main.as_slice() {
+        [one] => Ok((*one).to_owned()),
         _ => {
-            let (name, main) = (pod.name(), main.join(" "));
-            let mut message = format!("a container name must be specified for pod {name}, choose one of: [{main}]");
-            for (word, list) in [("init", init), ("ephemeral", ephemeral)] {
-                if !list.is_empty() {
-                    message.push_str(&format!(" or one of the {word} containers: [{}]", list.join(" ")));
-                }
-            }
-            Err(Status::bad_request(message))
+            let all: Vec<&str> = init.into_iter().chain(main).chain(ephemeral).collect();
+            Err(Status::bad_request(format!(
+                "a container name must be specified for pod {}, choose one of: [{}]",
+                pod.name(),
+                all.join(" ")
+            )))
         }
     }
 }

@@ -22,7 +22,7 @@ import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "testbed"))
 from testbed import Failed, K2d, Steps, check, keep_log, on_host, tools, until
-from websocket import WebSocket
+from frames import WebSocket
 
 NAME = os.environ.get("STREAMS_HOST", "k2d-streams")
 steps = Steps()

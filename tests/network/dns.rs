@@ -55,7 +55,7 @@ impl Server {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let address: SocketAddr = "10.42.0.1:53".parse().unwrap();
-                let server = NameServer::bind(address).unwrap();
+                let server = bind(address).await;
                 ready.send(()).unwrap();
                 let resolvers = Arc::new(Resolvers::new(resolv_conf, address.ip()));
                 tokio::select! {
@@ -67,6 +67,20 @@ impl Server {
         bound.recv().unwrap();
         Server { stop: Some(stop), thread: Some(thread) }
     }
+}
+
+/// Binds the address. What the server before it has closed, a program that another test is just starting may still
+/// hold until it runs.
+async fn bind(address: SocketAddr) -> NameServer {
+    for _ in 0..100 {
+        match NameServer::bind(address) {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+            bound => return bound.unwrap(),
+        }
+    }
+    panic!("{address} stays in use")
 }
 
 impl Drop for Server {
