@@ -11,9 +11,13 @@ use tokio::sync::Notify;
 use crate::sys;
 
 /// So much work on a processor is worth looking at what it left, in milliseconds.
-const WORK: u64 = 50;
-/// From the work to the look: a burst has mostly ended by then.
+const WORK: u64 = 20;
+/// With less work than this in a [`PAUSE`] things are quiet, in milliseconds.
+const QUIET: u64 = 5;
+/// From one look to the next while they are not.
 const PAUSE: Duration = Duration::from_secs(2);
+/// So many looks at the most: what is always busy lets go now and then all the same.
+const LOOKS: usize = 15;
 
 /// What is to be called whenever the runtime has nothing to do, and the task that gives memory back.
 pub fn trimmer() -> (impl Fn() + Send + Sync + 'static, impl Future<Output = ()> + Send + 'static) {
@@ -32,7 +36,13 @@ pub fn trimmer() -> (impl Fn() + Send + Sync + 'static, impl Future<Output = ()>
     let task = async move {
         loop {
             wake.notified().await;
-            tokio::time::sleep(PAUSE).await;
+            for _ in 0..LOOKS {
+                let before = worked();
+                tokio::time::sleep(PAUSE).await;
+                if worked().saturating_sub(before) < QUIET {
+                    break;
+                }
+            }
             sys::release_freed_memory();
             sys::release_code();
             due.store(worked().saturating_add(WORK), Ordering::Relaxed);
