@@ -15,6 +15,7 @@
 mod admission;
 mod bootstrap;
 pub mod catalog;
+pub mod containers;
 mod create;
 mod custom;
 mod definitions;

@@ -171,32 +171,6 @@ async fn pod(cx: &Context<'_>) -> Result<Value, Status> {
     Ok(cx.api.registry().get(&target).await?.to_value())
 }
 
-/// The container that is meant.
-fn container(cx: &Context<'_>, pod: &Value) -> Result<String, Status> {
-    let of = |list: &str| -> Vec<&str> {
-        pod.list(&format!("/spec/{list}")).iter().map(|container| container.text("/name")).collect()
-    };
-    let (main, init, ephemeral) = (of("containers"), of("initContainers"), of("ephemeralContainers"));
-    let wanted = cx.query.text("container");
-    if !wanted.is_empty() {
-        if main.iter().chain(&init).chain(&ephemeral).any(|name| *name == wanted) {
-            return Ok(wanted.to_owned());
-        }
-        return Err(Status::bad_request(format!("container {wanted} is not valid for pod {}", pod.name())));
-    }
-    match main.as_slice() {
-        [one] => Ok((*one).to_owned()),
-        _ => {
-            let all: Vec<&str> = init.into_iter().chain(main).chain(ephemeral).collect();
-            Err(Status::bad_request(format!(
-                "a container name must be specified for pod {}, choose one of: [{}]",
-                pod.name(),
-                all.join(" ")
-            )))
-        }
-    }
-}
-
 /// The pod's side of the streams, for a pod that is on the node.
 fn streams(cx: &Context<'_>, pod: &Value) -> Result<Arc<dyn PodStreams>, Status> {
     if pod.text("/spec/nodeName").is_empty() {

@@ -13,6 +13,7 @@ use super::{Error, Inner, Node, PodKey};
 use crate::engine::{self, ContainerDetail, ContainerState, Duplex, ExecSpec, Frames, LogOptions};
 use crate::host::dial::cause;
 use crate::host::netns;
+use crate::registry::containers;
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 
@@ -30,33 +31,6 @@ pub struct Process {
     pub ends: bool,
 }
 
-/// Names the container of a pod that is meant: the one asked for, the default by annotation, or the only one.
-///
-/// # Errors
-/// 400, in the words of the API server, where none or too many are there.
-pub fn choose(pod: &Value, asked: &str) -> Result<String, Status> {
-    let names = |list: &str| -> Vec<String> {
-        pod.list(&format!("/spec/{list}")).iter().map(|one| one.text("/name").to_owned()).collect()
-    };
-    let (main, init, ephemeral) = (names("containers"), names("initContainers"), names("ephemeralContainers"));
-    if !asked.is_empty() {
-        let known = main.iter().chain(&init).chain(&ephemeral).any(|name| name == asked);
-        let message = format!("container {asked} is not valid for pod {}", pod.name());
-        return if known { Ok(asked.to_owned()) } else { Err(Status::bad_request(message)) };
-    }
-    match main.as_slice() {
-        [one] => Ok(one.clone()),
-        _ => {
-            let all: Vec<&str> = init.iter().chain(&main).chain(&ephemeral).map(String::as_str).collect();
-            Err(Status::bad_request(format!(
-                "a container name must be specified for pod {}, choose one of: [{}]",
-                pod.name(),
-                all.join(" ")
-            )))
-        }
-    }
-}
-
 impl Node {
     /// The log of a container. `previous` is that of the run before this one.
     ///
@@ -72,7 +46,7 @@ impl Node {
     ) -> Result<Frames, Status> {
         let inner = &self.0;
         let (object, own) = inner.pod_and_containers(namespace, pod).await?;
-        let name = choose(&object, container)?;
+        let name = containers::choose(&object, container)?;
         let missing =
             || Status::bad_request(format!("previous terminated container \"{name}\" in pod \"{pod}\" not found"));
         let mut options = options.clone();
@@ -237,7 +211,7 @@ impl Inner {
 
     async fn running(&self, namespace: &str, pod: &str, container: &str) -> Result<ContainerDetail, Status> {
         let (object, own) = self.pod_and_containers(namespace, pod).await?;
-        let name = choose(&object, container)?;
+        let name = containers::choose(&object, container)?;
         if matches!(object.text("/status/phase"), "Succeeded" | "Failed") {
             return Err(Status::internal(format!(
                 "cannot exec into a container in a completed pod; current phase is {}",
@@ -284,21 +258,4 @@ fn not_begun(pod: &Value, name: &str) -> Status {
         reason => waits(reason),
     };
     Status::bad_request(message)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn one_of_several_must_be_named() {
-        let pod = json!({"metadata": {"name": "p"}, "spec": {
-            "containers": [{"name": "a"}, {"name": "b"}], "initContainers": [{"name": "i"}]}});
-        let message = choose(&pod, "").expect_err("which one?").message;
-        assert_eq!(message, "a container name must be specified for pod p, choose one of: [i a b]");
-        assert_eq!(choose(&pod, "i"), Ok("i".into()));
-        assert_eq!(choose(&pod, "x").expect_err("none").message, "container x is not valid for pod p");
-    }
 }

@@ -6,7 +6,8 @@ use hyper::Response;
 
 use super::super::body::{self, Body, BoxError};
 use super::super::request::Query;
-use super::{Context, LogOptions, LogStream, container, pod, streams};
+use super::{Context, LogOptions, LogStream, pod, streams};
+use crate::registry::containers;
 use crate::schema::field::{Errors, Path};
 use crate::schema::object::Object;
 use crate::schema::status::Status;
@@ -15,7 +16,7 @@ use crate::schema::status::Status;
 pub async fn answer(cx: &Context<'_>) -> Result<Response<Body>, Status> {
     let options = options(&cx.query, &cx.info.name)?;
     let pod = pod(cx).await?;
-    let name = container(cx, &pod)?;
+    let name = containers::choose(&pod, cx.query.text("container"))?;
     if pod.text("/spec/nodeName").is_empty() {
         // A pod that is nowhere yet has said nothing.
         let mut response = Response::new(body::full(""));

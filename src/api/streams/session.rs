@@ -14,7 +14,8 @@ use tracing::debug;
 
 use super::super::body::Body;
 use super::spdy::Closed;
-use super::{Context, ExecOptions, Output, Process, channels, container, no_host, pod, remote, streams, upgrade};
+use super::{Context, ExecOptions, Output, Process, channels, no_host, pod, remote, streams, upgrade};
+use crate::registry::containers;
 use crate::schema::object::Object;
 use crate::schema::status::Status;
 
@@ -24,7 +25,7 @@ const STREAMS: [&str; 2] = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
 /// Runs a program in a container, or connects to the one that it runs.
 pub async fn answer(cx: &Context<'_>, attach: bool) -> Result<Response<Body>, Status> {
     let pod = pod(cx).await?;
-    let container = container(cx, &pod)?;
+    let container = containers::choose(&pod, cx.query.text("container"))?;
     if pod.text("/spec/nodeName").is_empty() {
         return Err(no_host(&pod));
     }
